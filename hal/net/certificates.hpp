@@ -1,0 +1,55 @@
+// X.509 for the box's own authority: making keys and certificates (EC P-256, SHA-256), reading what a peer showed.
+// Pure functions over PEM and DER; who may get which certificate is decided in firmware/guard and services/auth.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "hal/base/clock.hpp"
+
+namespace hal::net {
+
+struct CertificateSubject {
+    std::string common_name;
+    std::vector<std::string> organizations;  // Kubernetes: groups
+};
+
+struct CertificateRequest {
+    CertificateSubject subject;
+    std::vector<std::string> dns_names;
+    std::vector<std::string> ip_addresses;
+    bool is_ca = false;
+    bool for_server = false;
+    bool for_client = false;
+    WallTime not_before;
+    WallTime not_after;
+};
+
+struct KeyAndCertificate {
+    std::string key_pem;  // PKCS#8 or SEC1, EC P-256
+    std::string certificate_pem;
+};
+
+// Self-signed when `issuer` is null. Throws Error{invalid}.
+KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertificate* issuer);
+
+struct CertificateFacts {
+    CertificateSubject subject;
+    std::vector<std::string> dns_names;
+    std::vector<std::string> ip_addresses;
+    WallTime not_before;
+    WallTime not_after;
+    bool for_client = false;
+};
+// PEM (first certificate) or DER. Throws Error{invalid}.
+CertificateFacts read_certificate(const std::string& pem_or_der);
+std::string pem_to_der(const std::string& pem);
+
+// ES256 (RFC 7518 3.4) over P-256 for ServiceAccount tokens: the 64 byte r||s form.
+std::string sign_es256(const std::string& key_pem, std::string_view message);
+bool verify_es256(const std::string& public_or_certificate_pem, std::string_view message, std::string_view signature);
+std::string public_key_pem(const std::string& key_pem);
+std::string sha256(std::string_view bytes);
+
+}  // namespace hal::net

@@ -1,0 +1,108 @@
+// The schema table: every built-in Kubernetes type with its fields, protobuf numbers, list-map keys, patch strategies,
+// schema defaults and descriptions, generated at build time from Kubernetes' own published schemas. One table drives
+// strict decoding, protobuf, pruning, defaults, strategic merge, server-side apply, OpenAPI v3 and discovery.
+//
+// Immutable after start; the form also takes types at run time (a CustomResourceDefinition). No I/O.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace services::kube::schema {
+
+namespace json = boost::json;
+
+// What a field holds. `time`, `micro_time`, `duration`, `quantity`, `int_or_string` have their own wire and JSON forms.
+enum class Form : std::uint8_t {
+    object, boolean, int32, int64, floating, string, bytes, quantity, int_or_string, time, micro_time, duration,
+    raw,        // any JSON (RawExtension, FieldsV1, JSON)
+};
+enum class Shape : std::uint8_t { single, list, map };
+enum class ListType : std::uint8_t { atomic, set, map };
+
+struct Type;
+
+struct Field {
+    std::string_view name;        // JSON name
+    std::uint32_t number;         // protobuf field number, 0 when the type has no protobuf
+    Form form;
+    Shape shape;
+    ListType list_type;
+    bool is_required;
+    const Type* type;             // for Form::object
+    std::string_view list_keys;   // comma-separated, for ListType::map
+    std::string_view merge_key;   // x-kubernetes-patch-merge-key
+    std::string_view patch_strategy;  // "merge", "retainKeys", "merge,retainKeys", ""
+    std::string_view schema_default;  // JSON text or ""
+};
+
+struct Type {
+    std::string_view name;                 // "io.k8s.api.core.v1.Pod"
+    std::span<const Field> fields;         // sorted by name
+    [[nodiscard]] const Field* find(std::string_view field) const;
+    [[nodiscard]] const Field* find_number(std::uint32_t number) const;
+};
+
+struct GroupVersionKind {
+    std::string group, version, kind;
+    auto operator<=>(const GroupVersionKind&) const = default;
+    [[nodiscard]] std::string api_version() const { return group.empty() ? version : group + "/" + version; }
+};
+
+// Null when there is no such type.
+const Type* type_of(const GroupVersionKind& kind);
+const Type* type_named(std::string_view name);
+
+// A decoding failure, with the text Kubernetes' own decoder gives.
+struct DecodeError {
+    std::string message;
+    std::size_t line = 0, column = 0;  // YAML input, where known
+};
+
+struct Decoded {
+    json::object object;
+    std::vector<std::string> unknown_fields;    // `unknown field "spec.foo"`, in the real decoder's order and words
+    std::vector<std::string> duplicate_fields;  // `duplicate field "spec.foo"`
+};
+
+// Decoders of foreign bytes. They keep to the table: wrong types are errors with the real texts (`json: cannot unmarshal
+// string into Go struct field ... of type ...` as the real server words them), unknown and duplicate fields are collected.
+// Bounded by depth (`nesting_max` 100 ... 10,000 as encoding/json) and by the size of the input.
+std::expected<Decoded, DecodeError> decode_json(const Type& type, std::string_view text);
+std::expected<Decoded, DecodeError> decode_yaml(const Type& type, std::string_view text);
+// After the magic "k8s\0": runtime.Unknown. kind: from its TypeMeta.
+struct Enveloped {
+    GroupVersionKind kind;
+    std::string_view raw;
+};
+std::expected<Enveloped, DecodeError> open_envelope(std::string_view body);
+std::expected<Decoded, DecodeError> decode_protobuf(const Type& type, std::string_view raw);
+std::string encode_protobuf(const GroupVersionKind& kind, const Type& type, const json::object& object);
+
+// YAML text to JSON as sigs.k8s.io/yaml does it (first document); for discovery of apiVersion/kind before the type is known.
+std::expected<json::value, DecodeError> parse_json(std::string_view text);
+std::expected<json::value, DecodeError> parse_yaml(std::string_view text);
+
+// Values as the real server stores them: null and absent as Go's omitempty makes them, canonical quantities and times,
+// unknown fields dropped. In place. `checked` failures come back as texts.
+std::vector<DecodeError> normalise(const Type& type, json::object& object);
+// Fills what the schema itself defaults (x `default:`).
+void apply_schema_defaults(const Type& type, json::object& object);
+
+// Canonical form of a quantity ("1000m" -> "1"), or the real parser's error.
+std::expected<std::string, DecodeError> canonical_quantity(std::string_view text);
+
+// Documents, as the real 1.37 server serves them, for the groups and resources that `kinds` serves.
+// Index of /openapi/v3 and one document per group version ("api/v1", "apis/apps/v1"), JSON, with ETag hash.
+std::string openapi_index();
+// Null-terminated view into the binary's (compressed) data is inflated on call; "" when unknown.
+std::string openapi_document(std::string_view group_version_path);
+
+}  // namespace services::kube::schema

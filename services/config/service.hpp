@@ -1,0 +1,57 @@
+// What a service process is given to run: its name, folders, listeners, credentials and its section of the
+// configuration. Made by firmware (guard's child, or `branchbox service NAME` alone); services only read it.
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hal/async/pool.hpp"
+#include "hal/async/task.hpp"
+#include "hal/base/clock.hpp"
+#include "hal/net/stream.hpp"
+
+namespace services::config {
+
+struct Service {
+    std::string name;            // "kube"
+    std::filesystem::path root;  // --root, "/" by default
+    std::string site;            // node name: DNS label
+    boost::json::object settings;  // this service's section of config.yaml, already checked
+    hal::async::Executor executor;
+    const hal::Clock* clock = nullptr;
+    hal::async::Pool* pool = nullptr;      // the worker pool for blocking work
+    hal::async::Event* stopping = nullptr; // set on SIGTERM: stop accepting, drain, return from run()
+    hal::async::Event* reloading = nullptr;// set on SIGHUP
+
+    // Port name -> listeners bound or passed on: kube: "api"; kubelet: "api"; discovery: "dns" (TCP).
+    // Every service: "control", the Unix socket /run/branchbox/NAME.sock for /healthz, /readyz, /metrics.
+    std::map<std::string, std::vector<std::unique_ptr<hal::net::Listener>>> listeners;
+    // UDP sockets, bound: discovery: "dns".
+    std::map<std::string, std::vector<int>> datagram_sockets;
+
+    // PEM texts by name, from the guard by descriptor or made under the root when alone:
+    //   ca.crt          roots of serving certificates        client-ca.crt   roots of client certificates
+    //   serving.crt/key this service's server certificate    client.crt/key  this service's client certificate for the API
+    //   kube only: service-account.key (ES256), kubelet-client.crt/key (API server -> kubelet)
+    std::map<std::string, std::string> credentials;
+    // Where the API server is (kubelet, discovery): "https://127.0.0.1:6443".
+    std::string api_server;
+    // Tells the guard that the service is ready (LISTEN_FDS convention's READY=1); no effect when alone.
+    std::function<void()> notify_ready;
+
+    [[nodiscard]] std::filesystem::path under_root(const std::filesystem::path& absolute) const {
+        return root / absolute.relative_path();
+    }
+    [[nodiscard]] std::filesystem::path data_folder() const { return under_root("/var/lib/branchbox") / name; }
+    [[nodiscard]] std::filesystem::path run_folder() const { return under_root("/run/branchbox"); }
+    [[nodiscard]] const std::string& credential(const std::string& key) const;  // Error{not_found}
+};
+
+}  // namespace services::config

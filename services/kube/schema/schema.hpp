@@ -29,25 +29,53 @@ enum class ListType : std::uint8_t { atomic, set, map };
 
 struct Type;
 
+// Types and fields live in one read-only block whose inner references are relative to themselves: nothing is relocated
+// when the process starts, so the table costs no private memory. Neither can be copied; hold them by pointer.
 struct Field {
-    std::string_view name;        // JSON name
-    std::uint32_t number;         // protobuf field number, 0 when the type has no protobuf
-    Form form;
-    Shape shape;
-    ListType list_type;
-    bool is_required;
-    const Type* type;             // for Form::object
-    std::string_view list_keys;   // comma-separated, for ListType::map
-    std::string_view merge_key;   // x-kubernetes-patch-merge-key
-    std::string_view patch_strategy;  // "merge", "retainKeys", "merge,retainKeys", ""
-    std::string_view schema_default;  // JSON text or ""
+    Field(const Field&) = delete;
+    Field& operator=(const Field&) = delete;
+
+    [[nodiscard]] std::string_view name() const;     // JSON name
+    [[nodiscard]] std::uint32_t number() const { return number_; }  // protobuf field number, 0 when there is none
+    [[nodiscard]] Form form() const { return static_cast<Form>(form_); }
+    [[nodiscard]] Shape shape() const { return static_cast<Shape>(shape_); }
+    [[nodiscard]] ListType list_type() const { return static_cast<ListType>(list_type_); }
+    [[nodiscard]] bool is_required() const { return (flags_ & 1) != 0; }
+    [[nodiscard]] bool is_pointer() const { return (flags_ & 2) != 0; }     // absent and zero differ
+    [[nodiscard]] bool omits_empty() const { return (flags_ & 4) != 0; }    // Go's omitempty
+    [[nodiscard]] bool omits_zero() const { return (flags_ & 8) != 0; }     // Go's omitzero
+    [[nodiscard]] bool is_atomic() const { return (flags_ & 16) != 0; }     // map or object replaced as a whole
+    [[nodiscard]] unsigned order() const { return order_; }                 // place in Go's struct, the order of output
+    [[nodiscard]] const Type* type() const;          // for Form::object
+    [[nodiscard]] std::string_view list_keys() const;       // comma-separated, for ListType::map
+    [[nodiscard]] std::string_view merge_key() const;       // x-kubernetes-patch-merge-key
+    [[nodiscard]] std::string_view patch_strategy() const;  // "merge", "retainKeys", "merge,retainKeys", ""
+    [[nodiscard]] std::string_view schema_default() const;  // JSON text or ""
+    [[nodiscard]] std::string_view key_defaults() const;    // JSON object: schema defaults of the list keys, or ""
+    [[nodiscard]] std::string_view go_type() const;  // of one element, as errors name it: "v1.PullPolicy", "int32"
+
+private:
+    // The layout that generate.py writes.
+    std::int32_t name_, type_, go_type_, rare_;  // relative to the member itself; 0: none
+    std::uint16_t number_;
+    std::uint8_t form_, shape_, list_type_, flags_, order_, element_flags_;
+    friend struct Type;
 };
 
 struct Type {
-    std::string_view name;                 // "io.k8s.api.core.v1.Pod"
-    std::span<const Field> fields;         // sorted by name
+    Type(const Type&) = delete;
+    Type& operator=(const Type&) = delete;
+
+    [[nodiscard]] std::string_view name() const;     // "io.k8s.api.core.v1.Pod"
+    [[nodiscard]] std::string_view go_name() const;  // "v1.Pod"
+    [[nodiscard]] std::span<const Field> fields() const;  // sorted by name
     [[nodiscard]] const Field* find(std::string_view field) const;
     [[nodiscard]] const Field* find_number(std::uint32_t number) const;
+    [[nodiscard]] bool is_atomic() const { return (flags_ & 1) != 0; }  // x-kubernetes-map-type: atomic
+
+private:
+    std::int32_t name_, go_name_, fields_;
+    std::uint16_t count_, flags_;
 };
 
 struct GroupVersionKind {

@@ -51,5 +51,6 @@ std::string sign_es256(const std::string& key_pem, std::string_view message);
 bool verify_es256(const std::string& public_or_certificate_pem, std::string_view message, std::string_view signature);
 std::string public_key_pem(const std::string& key_pem);
 std::string sha256(std::string_view bytes);
+std::string sha1(std::string_view bytes);  // only for RFC 6455 4.2.2, where it protects nothing
 
 }  // namespace hal::net

@@ -1,0 +1,81 @@
+"""Replays one theme on a server of its own and prints one JSON object per step: id, served, diff (empty: equal).
+
+usage: theme.py BINARY KUBECTL ROOT FILE.jsonl [ONLY_REGEX]
+A server that dies is started anew for the next scenario; the steps left of the one it died in have failed.
+"""
+import json
+import re
+import sys
+import time
+
+import scope
+from cluster import Cluster
+from replay import Runner, diff
+from server import Server
+
+REFUSED_MAX = 3            # starts that fail before no further one is tried
+
+
+def scenarios(path):
+    groups = {}
+    with open(path) as f:
+        for line in f:
+            r = json.loads(line)
+            groups.setdefault(r["id"].rsplit("/", 1)[0], []).append(r)
+    return groups
+
+
+def say(record, served, differences, seconds):
+    print(json.dumps({"id": record["id"], "served": served, "diff": differences, "seconds": round(seconds, 3)}), flush=True)
+
+
+def run_scenario(runner, records, server):
+    served = scope.served(records)
+    started = False
+    for r in records:
+        t0 = time.monotonic()
+        if not server.alive():
+            say(r, served, ["the server ended with %s" % server.process.returncode], 0)
+            continue
+        try:
+            if not started:
+                runner.scenario_start(r["ns"])
+                started = True
+            d = diff(r["expect"], runner.step(r["input"]))
+        except Exception as e:                    # whatever the server did: it is this step's answer
+            d = ["error " + repr(e)]
+        say(r, served, [] if r["input"].get("loose") else d, time.monotonic() - t0)
+    if started and server.alive():
+        try:
+            runner.scenario_end(records[-1].get("cleanup"))
+        except Exception as e:
+            print("cleaning up after %s: %r" % (records[0]["id"], e), file=sys.stderr)
+
+
+def main(binary, kubectl, root, path, only=""):
+    server, runner, starts, refused = None, None, 0, 0
+    for name, records in scenarios(path).items():
+        if not re.search(only, name):
+            continue
+        if refused == REFUSED_MAX:
+            for r in records:
+                say(r, scope.served(records), ["the server did not start"], 0)
+            continue
+        if server is None or not server.alive():
+            starts += 1
+            server = Server(binary, kubectl, "%s/%d" % (root, starts))
+            try:
+                server.start()
+                runner = Runner(Cluster(server.kubeconfig, kubectl))
+            except Exception as e:
+                for r in records:
+                    say(r, scope.served(records), ["the server did not start: %s" % e], 0)
+                server.stop()
+                refused += 1
+                continue
+        run_scenario(runner, records, server)
+    if server:
+        server.stop()
+
+
+main(*sys.argv[1:])

@@ -34,7 +34,9 @@ public:
     // Sends a request with Connection: Upgrade and hands over the raw connection after a 101.
     Task<Upgraded> upgrade(Request request);
     // As a Handler, for code that does not care whether the other side is in this process.
-    [[nodiscard]] Handler handler();
+    [[nodiscard]] Handler handler();  // *this must outlive it
+    [[nodiscard]] hal::async::Executor executor() const;
+    [[nodiscard]] const Limits& limits() const;
 
 private:
     struct State;

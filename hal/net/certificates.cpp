@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <format>
@@ -31,22 +32,29 @@ constexpr std::size_t names_max = 64;
 constexpr std::size_t coordinate_bytes = 32;  // P-256
 constexpr std::size_t serial_bytes = 16;
 
-// RFC 4514 2.4, the characters that end or change an attribute's value.
-std::string escaped(const std::string& value) {
-    std::string out;
-    for (std::size_t i = 0; i < value.size(); ++i) {
-        const char c = value[i];
-        const bool at_edge = (i == 0 && (c == ' ' || c == '#')) || (i + 1 == value.size() && c == ' ');
-        if (at_edge || std::string_view(",+\"\\<>;=").contains(c)) out += '\\';
-        out += c;
-    }
-    return out;
-}
-
-std::string distinguished_name(const CertificateSubject& subject) {
-    std::string out;
-    for (const auto& organization : subject.organizations) out += "O=" + escaped(organization) + ",";
-    return out + "CN=" + escaped(subject.common_name);
+// mbedTLS's own reader of names keeps one value of each kind, but a Kubernetes user has several groups. So the list is
+// built here; the writer frees it (with free(), as mbedtls_free is). It is written from its end: the common name is last.
+mbedtls_asn1_named_data* name_list(const CertificateSubject& subject) {
+    mbedtls_asn1_named_data* first = nullptr;
+    auto* last = &first;
+    const auto add = [&last](const char* oid, std::size_t oid_size, const std::string& value) {
+        const auto copy = [](const void* from, std::size_t size) {
+            auto* bytes = static_cast<unsigned char*>(std::calloc(1, size == 0 ? 1 : size));
+            if (bytes == nullptr) throw Error(Code::exhausted, "no memory for a certificate's name");
+            std::memcpy(bytes, from, size);
+            return bytes;
+        };
+        auto* node = static_cast<mbedtls_asn1_named_data*>(std::calloc(1, sizeof(mbedtls_asn1_named_data)));
+        if (node == nullptr) throw Error(Code::exhausted, "no memory for a certificate's name");
+        node->oid = {.tag = MBEDTLS_ASN1_OID, .len = oid_size, .p = copy(oid, oid_size)};
+        node->val = {.tag = MBEDTLS_ASN1_UTF8_STRING, .len = value.size(), .p = copy(value.data(), value.size())};
+        *last = node;
+        last = &node->next;
+    };
+    add(MBEDTLS_OID_AT_CN, MBEDTLS_OID_SIZE(MBEDTLS_OID_AT_CN), subject.common_name);
+    for (auto it = subject.organizations.rbegin(); it != subject.organizations.rend(); ++it)
+        add(MBEDTLS_OID_AT_ORGANIZATION, MBEDTLS_OID_SIZE(MBEDTLS_OID_AT_ORGANIZATION), *it);
+    return first;
 }
 
 std::string x509_time(WallTime time) {
@@ -166,12 +174,8 @@ KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertifica
     serial[0] = static_cast<unsigned char>((serial[0] & 0x7f) | 0x01);  // positive, never zero (RFC 5280 4.1.2.2)
     mbed::check(mbedtls_x509write_crt_set_serial_raw(writer.get(), serial.data(), serial.size()), "certificate serial");
 
-    const auto subject = distinguished_name(request.subject);
-    mbed::check(mbedtls_x509write_crt_set_subject_name(writer.get(), subject.c_str()), "certificate subject " + subject);
-    CertificateSubject issuer_subject = request.subject;
-    if (issuer != nullptr) issuer_subject = read_certificate(issuer->certificate_pem).subject;
-    const auto issuer_name = distinguished_name(issuer_subject);
-    mbed::check(mbedtls_x509write_crt_set_issuer_name(writer.get(), issuer_name.c_str()), "certificate issuer " + issuer_name);
+    writer->private_subject = name_list(request.subject);
+    writer->private_issuer = name_list(issuer != nullptr ? read_certificate(issuer->certificate_pem).subject : request.subject);
     mbed::check(mbedtls_x509write_crt_set_validity(writer.get(), x509_time(request.not_before).c_str(),
                                                    x509_time(request.not_after).c_str()),
                 "certificate validity");

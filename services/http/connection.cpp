@@ -135,7 +135,7 @@ Task<> Connection::serve(hal::net::StreamPtr plain, std::shared_ptr<const hal::n
     pump_->when_ended([this](bool was_reset) { client_ended(was_reset); });
     while (co_await serve_request()) is_first_request_ = false;
     // A close with unread bytes would be a reset, which can take the answer away from the client.
-    if (pump_->buffer.empty() && !pump_->is_ended()) co_await pump_->stream().finish_writing();
+    if (pump_->has_stream() && pump_->buffer.empty() && !pump_->is_ended()) co_await pump_->stream().finish_writing();
 }
 
 void Connection::client_ended(bool was_reset) {

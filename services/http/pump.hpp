@@ -27,6 +27,7 @@ public:
     [[nodiscard]] bool is_ended() const { return is_ended_; }
     // Called once when the peer ends its side (`was_reset` false) or the connection breaks.
     void when_ended(std::function<void(bool was_reset)> call) { when_ended_ = std::move(call); }
+    [[nodiscard]] bool has_stream() const { return stream_ != nullptr; }
     hal::net::Stream& stream() { return *stream_; }
     // Gives the stream away; only while nothing is being read.
     hal::net::StreamPtr release() { return std::move(stream_); }

@@ -32,6 +32,7 @@ third_party(yaml ARCHIVES yaml-cpp)
 third_party(spdlog DEFINES SPDLOG_FMT_EXTERNAL FMT_HEADER_ONLY)
 third_party(zstd ARCHIVES zstd)
 third_party(zlib ARCHIVES z)
+third_party(archive ARCHIVES archive LINKS zlib zstd)  # its tar reader alone: what other formats need is not linked
 third_party(protozero)
 third_party(cli11)
 third_party(crypto ARCHIVES crypto)

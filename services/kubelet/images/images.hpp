@@ -1,8 +1,8 @@
 // The images that pods run from: archives (docker save or OCI layout; plain, gzip, zstd) are imported into a store whose
 // layers are unpacked once each into folders that overlayfs takes as lowerdir, shared by every image that has them.
 //
-// Owns DATA/images: index.json (which images there are; replaced atomically) and layers/ (one folder per chain of
-// layers). An import that fails changes nothing. Nothing here pulls from a registry: every image is pinned. Used from
+// Owns DATA/images: index.json (which images there are; replaced atomically) and layers/ (one folder per diff
+// id). An import that fails changes nothing. Nothing here pulls from a registry: every image is pinned. Used from
 // the loop's thread; reading and unpacking run on the pool. Bounded: see ImageLimits.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include "hal/async/pool.hpp"
 #include "hal/async/task.hpp"
 #include "hal/base/clock.hpp"
+#include "services/codec/oci/reference.hpp"
 
 namespace services::kubelet::images {
 
@@ -52,18 +53,16 @@ struct Image {
 
 struct ImageLimits {
     std::uint64_t archive_bytes_max = std::uint64_t{16} << 30;   // of the archive as a file
-    std::uint64_t unpacked_bytes_max = std::uint64_t{32} << 30;  // of one image's layers together
+    std::uint64_t unpacked_bytes_max = std::uint64_t{32} << 30;  // of one archive's layers together
     std::uint64_t entries_max = 2'000'000;        // in one layer, and blobs in one archive
     std::size_t manifest_bytes_max = 4 << 20;     // each JSON document of an archive
+    std::size_t documents_bytes_max = 64 << 20;   // all of them
     std::size_t layers_max = 127;                 // as Docker's own bound
     std::size_t path_bytes_max = 4096;
     std::size_t images_max = 1024;
 };
 
-// "redis" -> "docker.io/library/redis:latest", as containerd and Docker do (distribution reference.ParseDockerRef:
-// a tag beside a digest is dropped). Throws Error{invalid} with the real text, for example
-// `invalid reference format` or `invalid reference format: repository name (library/Redis) must be lowercase`.
-std::string normalise_reference(std::string_view reference);
+using codec::oci::normalise_reference;
 
 class ImageStore {
 public:

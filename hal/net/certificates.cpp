@@ -84,9 +84,10 @@ public:
             }
             add(MBEDTLS_X509_SAN_IP_ADDRESS, std::string(reinterpret_cast<char*>(bytes), size));
         }
-        for (std::size_t i = 0; i + 1 < nodes_.size(); ++i) nodes_[i].next = &nodes_[i + 1];
+        // Written from its end, as all of a certificate is: the first name is the list's last.
+        for (std::size_t i = 1; i < nodes_.size(); ++i) nodes_[i].next = &nodes_[i - 1];
     }
-    const mbedtls_x509_san_list* list() const { return nodes_.empty() ? nullptr : &nodes_.front(); }
+    const mbedtls_x509_san_list* list() const { return nodes_.empty() ? nullptr : &nodes_.back(); }
 
 private:
     void add(int type, std::string value) {

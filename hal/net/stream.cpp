@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "hal/base/error.hpp"
@@ -58,8 +60,7 @@ Endpoint endpoint_of(const Protocol::endpoint& from) {
         return {.address = std::string(address->sun_path, strnlen(address->sun_path, bytes)), .port = 0, .is_unix = true};
     }
     asio::ip::tcp::endpoint tcp;
-    tcp.resize(std::min(from.size(), tcp.capacity()));
-    std::memcpy(tcp.data(), from.data(), tcp.size());
+    std::memcpy(tcp.data(), from.data(), std::min(from.size(), tcp.capacity()));
     auto address = tcp.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped())
         address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());

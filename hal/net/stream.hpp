@@ -31,6 +31,9 @@ struct Endpoint {
 struct TlsPeer {
     std::string alpn;                            // "" when none was agreed
     std::optional<std::string> certificate_der;  // the verified leaf certificate, if one was shown
+    // Server side: a certificate was shown that does not verify, and why. The connection stands without it, as Go's
+    // servers have it: a Kubernetes client with an old certificate is answered 401 and not cut off.
+    std::optional<std::string> certificate_problem;
 };
 
 class Stream {

@@ -160,6 +160,8 @@ public:
         peer_.certificate_der = std::string(reinterpret_cast<const char*>(leaf.raw.p), leaf.raw.len);
     }
 
+    void set_certificate_problem(std::string problem) { peer_.certificate_problem = std::move(problem); }
+
     Task<std::size_t> read_some(std::span<std::byte> into) override {
         for (;;) {
             const int result = mbedtls_ssl_read(session_.get(), reinterpret_cast<unsigned char*>(into.data()), into.size());
@@ -280,10 +282,10 @@ Task<StreamPtr> tls_accept(StreamPtr plain, std::shared_ptr<const TlsServerConte
     co_await shake_hands(*stream, limit);
     if (const auto* leaf = mbedtls_ssl_get_peer_cert(stream->session())) {
         const auto flags = mbedtls_ssl_get_verify_result(stream->session());
-        if (flags != 0)
-            throw Error(Code::unauthenticated,
-                        "client certificate from " + stream->remote().to_string() + ": " + verify_text(flags));
-        stream->set_peer_certificate(*leaf);
+        if (flags == 0)
+            stream->set_peer_certificate(*leaf);
+        else
+            stream->set_certificate_problem(verify_text(flags));
     }
     co_return stream;
 }

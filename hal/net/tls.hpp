@@ -40,10 +40,11 @@ public:
     virtual ~TlsClientContext() = default;
 };
 
-// The handshake, within `limit` (default 10 s). Throws Error{unauthenticated} for a certificate that does not verify.
+// The handshake, within `limit` (default 10 s). A client certificate that does not verify is as none was shown, and told in
+// TlsPeer::certificate_problem.
 Task<StreamPtr> tls_accept(StreamPtr plain, std::shared_ptr<const TlsServerContext> context,
                            std::chrono::steady_clock::duration limit = std::chrono::seconds(10));
-// `server_name` is verified against the certificate (DNS name or IP address).
+// `server_name` is verified against the certificate (DNS name or IP address): Error{unauthenticated} if it does not hold.
 Task<StreamPtr> tls_connect(StreamPtr plain, std::shared_ptr<const TlsClientContext> context, std::string server_name,
                             std::chrono::steady_clock::duration limit = std::chrono::seconds(10));
 

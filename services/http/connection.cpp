@@ -157,6 +157,7 @@ Peer Connection::peer() const {
     if (const auto* tls = stream.tls()) {
         peer.is_tls = true;
         peer.certificate_der = tls->certificate_der;
+        peer.certificate_problem = tls->certificate_problem;
     }
     return peer;
 }

@@ -51,6 +51,7 @@ struct Peer {
     hal::net::Endpoint local;
     bool is_tls = false;
     std::optional<std::string> certificate_der;  // verified client certificate
+    std::optional<std::string> certificate_problem;  // one was shown that does not verify, and why: answer 401
     std::optional<unsigned> uid;                 // on a Unix socket
     std::optional<std::string> in_process_user;  // set only by code of this process, never from the wire
     std::vector<std::string> in_process_groups;

@@ -54,7 +54,9 @@ std::string to_text(const Index& index) {
 
 Index index_of(const std::string& text) {
     try {
-        const auto whole = json::parse(text);
+        boost::system::error_code failure;
+        const auto whole = json::parse(text, failure);
+        if (failure) throw Error(Code::corrupt, failure.message());
         const auto& root = whole.as_object();
         if (root.at("version").to_number<int>() != index_version) throw Error(Code::corrupt, "its version is not known");
         Index index;

@@ -176,7 +176,7 @@ TEST_CASE("TLS with a client certificate tells the handler who asks") {
     const auto serving = leaf(ca, "kube", {}, true);
     const auto admin = leaf(ca, "admin", {"system:masters", "a, b"}, false);
     Server server(loop.context.get_executor(), [](Request request) {
-        std::string who = "nobody";
+        std::string who = request.peer.certificate_problem ? "not trusted" : "nobody";
         if (request.peer.certificate_der) {
             const auto facts = hal::net::read_certificate(*request.peer.certificate_der);
             who = facts.subject.common_name + "/" + facts.subject.organizations.at(0) + "/" + facts.subject.organizations.at(1);
@@ -194,16 +194,24 @@ TEST_CASE("TLS with a client certificate tells the handler who asks") {
     auto anonymous = ask({.ca_pem = ca.certificate_pem, .certificate_pem = "", .key_pem = ""}, "");
     auto wrong_name = ask({.ca_pem = ca.certificate_pem, .certificate_pem = "", .key_pem = ""}, "example.org");
     const auto other = authority();
+    const auto stranger = leaf(other, "admin", {"system:masters"}, false);
+    auto not_trusted = ask({.ca_pem = ca.certificate_pem, .certificate_pem = stranger.certificate_pem, .key_pem = stranger.key_pem}, "localhost");
+    const auto server_as_client = leaf(ca, "kube", {}, true);
+    auto wrong_usage = ask({.ca_pem = ca.certificate_pem, .certificate_pem = server_as_client.certificate_pem, .key_pem = server_as_client.key_pem}, "localhost");
     auto distrusting = ask({.ca_pem = other.certificate_pem, .certificate_pem = "", .key_pem = ""}, "localhost");
-    loop.run([](Server& server, Client& known, Client& anonymous, Client& wrong_name, Client& distrusting) -> Task<> {
+    loop.run([](Server& server, Client& known, Client& anonymous, Client& wrong_name, Client& distrusting, Client& not_trusted, Client& wrong_usage) -> Task<> {
         auto answer = co_await known.send(get("/"));
         CHECK(co_await answer.stream->read_all(100) == "admin/system:masters/a, b");
         answer = co_await anonymous.send(get("/"));
         CHECK(co_await answer.stream->read_all(100) == "nobody");
+        answer = co_await not_trusted.send(get("/"));
+        CHECK(co_await answer.stream->read_all(100) == "not trusted");
+        answer = co_await wrong_usage.send(get("/"));
+        CHECK(co_await answer.stream->read_all(100) == "not trusted");
         CHECK(co_await failure_of(wrong_name) == hal::Code::unauthenticated);
         CHECK(co_await failure_of(distrusting) == hal::Code::unauthenticated);
         co_await server.drain(1s);
-    }(server, known, anonymous, wrong_name, distrusting));
+    }(server, known, anonymous, wrong_name, distrusting, not_trusted, wrong_usage));
 }
 
 TEST_CASE("a body is asked for with 100 Continue when the handler reads it") {

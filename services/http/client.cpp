@@ -136,14 +136,21 @@ Task<std::unique_ptr<Parser>> Client::State::exchange(std::shared_ptr<State> sel
         auto out = head_of(*self, request);
         const bool is_chunked = request.stream && request.headers.find("Content-Length") == nullptr;
         out += request.body;
-        co_await line.stream->write(std::as_bytes(std::span(out)));
-        while (request.stream) {
-            auto piece = co_await request.stream->read();
-            const bool is_last = piece.empty();
-            if (is_chunked) piece = is_last ? "0\r\n\r\n" : std::format("{:x}\r\n", piece.size()) + piece + "\r\n";
-            if (limit != limit.zero()) watchdog.arm(limit);
-            if (!piece.empty()) co_await line.stream->write(std::as_bytes(std::span(piece)));
-            if (is_last) break;
+        std::string unsent;
+        try {
+            co_await line.stream->write(std::as_bytes(std::span(out)));
+            while (request.stream) {
+                auto piece = co_await request.stream->read();
+                const bool is_last = piece.empty();
+                if (is_chunked) piece = is_last ? "0\r\n\r\n" : std::format("{:x}\r\n", piece.size()) + piece + "\r\n";
+                if (limit != limit.zero()) watchdog.arm(limit);
+                if (!piece.empty()) co_await line.stream->write(std::as_bytes(std::span(piece)));
+                if (is_last) break;
+            }
+        } catch (const Error& e) {
+            // A server that has had enough of the body may have answered before it closed.
+            if (e.code() != Code::unavailable || line.is_reused || watchdog.has_expired()) throw;
+            unsent = e.what();
         }
         for (int interim = 0; interim <= interim_answers_max; ++interim) {
             const auto kind = request.method == "HEAD" ? Parser::Kind::response_to_head : Parser::Kind::response;
@@ -153,7 +160,7 @@ Task<std::unique_ptr<Parser>> Client::State::exchange(std::shared_ptr<State> sel
                 const auto done = parser->parse_head(line.buffer);
                 if (!done) throw Error(Code::corrupt, what + ": the answer is not HTTP or its header is over the limit");
                 if (*done) break;
-                if (!co_await line.more()) throw Error(Code::unavailable, what + ": the connection was closed without an answer");
+                if (!co_await line.more()) throw Error(Code::unavailable, what + ": " + (unsent.empty() ? "the connection was closed without an answer" : unsent));
             }
             head = parser->take_head();
             if (head.status >= 200 || head.status == 101) co_return parser;

@@ -21,6 +21,9 @@ namespace {
 constexpr std::string_view continue_line = "HTTP/1.1 100 Continue\r\n\r\n";
 // A body that the handler did not want is read this far so that the connection can be used again.
 constexpr std::size_t unread_body_bytes_max = 256 * 1024;
+// And so far, and so long, when the connection closes.
+constexpr std::size_t linger_bytes_max = 8 * 1024 * 1024;
+constexpr std::chrono::seconds linger_time_max{2};
 
 unsigned status_of(Code code) {
     switch (code) {
@@ -134,8 +137,20 @@ Task<> Connection::serve(hal::net::StreamPtr plain, std::shared_ptr<const hal::n
     watchdog_ = std::make_unique<Watchdog>(executor_, [pump = pump_] { pump->close(); });
     pump_->when_ended([this](bool was_reset) { client_ended(was_reset); });
     while (co_await serve_request()) is_first_request_ = false;
-    // A close with unread bytes would be a reset, which can take the answer away from the client.
-    if (pump_->has_stream() && pump_->buffer.empty() && !pump_->is_ended()) co_await pump_->stream().finish_writing();
+    if (pump_->has_stream() && !pump_->is_ended()) co_await linger();
+}
+
+// A close with unread bytes would be a reset, which can take the answer away from a client that still sends (RFC 9112
+// 9.6): says that nothing follows, and reads on for a while.
+Task<> Connection::linger() {
+    co_await pump_->stream().finish_writing();
+    if (!has_unread_body_) co_return;
+    const auto deadline = std::chrono::steady_clock::now() + linger_time_max;
+    for (std::size_t discarded = 0; discarded < linger_bytes_max; discarded += pump_->buffer.size()) {
+        pump_->buffer.clear();
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (left <= left.zero() || co_await pump_->more(left) != Pump::Outcome::bytes) break;
+    }
 }
 
 void Connection::client_ended(bool was_reset) {
@@ -263,12 +278,14 @@ Task<bool> Connection::serve_request() {
         keep_alive = false;
     co_await send_answer(head, response, keep_alive);
     response.stream.reset();
+    has_unread_body_ = !body->parser->is_done();
     if (!keep_alive) co_return false;
     std::size_t unread = 0;
     while (!body->parser->is_done()) {
         unread += (co_await RequestBody::read_from(body)).size();
         if (unread > unread_body_bytes_max) co_return false;
     }
+    has_unread_body_ = false;
     co_return true;
 }
 

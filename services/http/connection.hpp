@@ -32,6 +32,7 @@ private:
     Task<bool> take_over(const Head& head, Response& response);
     Task<> send_answer(const Head& head, Response& response, bool keep_alive);
     Task<> write(std::string bytes);
+    Task<> linger();
     void client_ended(bool was_reset);
     Peer peer() const;
 
@@ -44,6 +45,7 @@ private:
     bool is_idle_ = false;
     bool is_finishing_ = false;
     bool is_streaming_answer_ = false;
+    bool has_unread_body_ = false;
 };
 
 }  // namespace services::http

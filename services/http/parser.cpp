@@ -80,6 +80,7 @@ public:
 
     bool finish() override {
         error_code failure;
+        if (!Base::got_some()) return false;
         if (!Base::is_done()) Base::put_eof(failure);
         return !failure && Base::is_done();
     }

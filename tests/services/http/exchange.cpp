@@ -49,6 +49,11 @@ Task<std::string> first_line_of_answer(const Server& server, std::string bytes) 
     co_return all.substr(0, all.find("\r\n"));
 }
 
+Task<Response> small_only(Request request) {
+    co_await request.stream->read_all(1000);
+    co_return text_response(200, "fine");
+}
+
 Task<Response> answered(Response response) { co_return response; }
 
 Task<hal::Code> failure_of(Client& client) {
@@ -303,4 +308,21 @@ TEST_CASE("an answer that is cut off is an error and not a short body") {
         CHECK(co_await cut_off.code_of("SSH-2.0-x\r\n\r\n") == hal::Code::corrupt);
         co_await cut_off.group.join();
     }(cut_off));
+}
+
+TEST_CASE("a body over the limit is answered 413 even while the client still sends") {
+    Loop loop;
+    Server server(loop.context.get_executor(), [](Request request) { return small_only(std::move(request)); });
+    server.listen(loopback(loop));
+    auto client = client_of(loop, server);
+    loop.run([](Server& server, Client& client) -> Task<> {
+        for (const std::size_t size : {1000UL, 1001UL, 3'000'000UL}) {
+            auto request = get("/");
+            request.method = "POST";
+            request.body = std::string(size, 'x');
+            const auto answer = co_await client.send(std::move(request));
+            CHECK(answer.status == (size == 1000 ? 200 : 413));
+        }
+        co_await server.drain(1s);
+    }(server, client));
 }

@@ -24,6 +24,8 @@ CONFIG = "apiVersion: branchbox/v1\nsite: testing\nkube:\n  node_monitor_grace_p
 
 
 def kubectl_path():
+    if os.environ.get("KUBECTL"):
+        return os.environ["KUBECTL"]
     return subprocess.run([os.path.join(HERE, "conformance/kubernetes/fetch")], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.strip()
 
@@ -42,14 +44,16 @@ class Kube:
         with open(self.config, "w") as f:
             f.write(config)
 
+    def command(self):
+        return [self.binary, "service", "kube", "--root", self.root, "--config", self.config, "--listen", "api=" + self.listen]
+
     def start(self):
         """Returns the seconds until /readyz said yes."""
         if self.listen.endswith(":0") and os.path.exists(self.kubeconfig):
             os.remove(self.kubeconfig)
         begin = time.monotonic()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([self.binary, "service", "kube", "--root", self.root, "--config", self.config,
-                                             "--listen", self.listen], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until = begin + READY_S
         while True:
             if not self.alive():
@@ -123,6 +127,20 @@ class Kube:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+class Appliance(Kube):
+    """The whole appliance by `branchbox run`, on the usual ports of the test's own network."""
+
+    def command(self):
+        return [self.binary, "run", "--root", self.root, "--config", self.config]
+
+    def status(self):
+        done = subprocess.run([self.binary, "status", "-o", "json", "--root", self.root], capture_output=True, text=True, timeout=10)
+        return json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+    def pid_of(self, service):
+        return next((p["pid"] for p in self.status().get("processes", []) if p["service"] == service), None)
 
 
 class Report:

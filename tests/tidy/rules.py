@@ -200,7 +200,7 @@ def catches(tree):
         if path.startswith("tests/") and path.endswith(".cpp"):
             for m in re.finditer(r'\bTEST_CASE(?:_METHOD)?\(', text):
                 body = body_after(text, m.end())
-                called = set(re.findall(r"\b(\w+)(?:<[^<>]*>)?\(", body))
+                called = set(re.findall(r"\w+", body))            # called, or handed on
                 if not CHECKS.search(body) and not called & functions.get(posixpath.dirname(path), set()):
                     yield "%s:%d: a test that checks nothing" % (path, text.count("\n", 0, m.start()) + 1)
 

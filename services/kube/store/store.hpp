@@ -65,9 +65,14 @@ struct Page {
 struct Options {
     std::filesystem::path file;                       // <data>/state.db
     std::size_t value_bytes_max = 3 * 1024 * 1024 / 2;  // Error{too_large}; etcd's request limit
-    std::size_t history_ring_max = 4096;              // recent changes kept in memory for watchers
-    std::size_t history_ring_bytes_max = 4 * 1024 * 1024;
-    std::size_t watch_queue_max = 1024;               // a watcher further behind reads from disk
+    // Recent changes kept in memory for watchers; one further behind reads from disk, so a slow one costs nothing.
+    std::size_t history_ring_max = 1024;
+    std::size_t history_ring_bytes_max = 1024 * 1024;
+    std::size_t relaxed_max = 512;                    // relaxed writes held in memory; one more flushes them
+    std::size_t relaxed_bytes_max = 512 * 1024;
+    std::size_t commit_max = 256;                     // writes in one transaction; more wait for the next
+    std::size_t queue_max = 4096;                     // writes that wait: Error{unavailable} beyond
+    Revision reserve = 1000;                          // revisions set aside with each reservation
     std::chrono::seconds relaxed_flush{600};
     std::chrono::seconds compact_after{600};
     std::int64_t disk_bytes_max = 0;                  // 0: the file system's own end. Error{exhausted} when full
@@ -106,7 +111,12 @@ public:
 
     [[nodiscard]] virtual Revision revision() const = 0;
     [[nodiscard]] virtual Revision compacted() const = 0;
-    // Commits what is pending; then no more writes.
+    // Commits relaxed writes that are pending.
+    virtual Task<> flush() = 0;
+    // Forgets what was superseded at `up_to` or before (bounded by revision()). Runs by itself every `compact_after`, up
+    // to where the store was one such time before.
+    virtual Task<> compact(Revision up_to) = 0;
+    // Commits what is pending; then no more writes. Watches end with Error{cancelled}.
     virtual Task<> close() = 0;
     // Metrics and health: bytes on disk, last commit failure ("" when healthy), commits, fsyncs.
     struct Health {

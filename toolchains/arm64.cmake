@@ -16,6 +16,9 @@ set(CMAKE_C_COMPILER clang-19)
 set(CMAKE_CXX_COMPILER clang++-19)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
 
+# Already for CMake's own first try; the flags that every target has come later.
+set(CMAKE_EXE_LINKER_FLAGS_INIT -fuse-ld=lld)
+
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

@@ -47,6 +47,7 @@ class Runner:
     def __init__(self, cluster):
         self.c = cluster
         self.patience = 10
+        self.kubectl_s = KUBECTL_S
 
     def scenario_start(self, ns):
         self.n = Norm(self.c)
@@ -77,12 +78,12 @@ class Runner:
             self.c.js("DELETE", "/api/v1/namespaces/" + self.ns + "/pods?gracePeriodSeconds=0")
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def kubectl(self, argv, stdin=None, timeout=KUBECTL_S):
+    def kubectl(self, argv, stdin=None):
         env = {"PATH": "/usr/bin:/bin", "HOME": self.dir, "KUBECONFIG": self.c.kubeconfig, "TZ": "UTC",
                "KUBE_EDITOR": "true", "LANG": "C.UTF-8"}
         try:
             p = subprocess.run([self.c.kubectl, "--cache-dir", self.c.cache] + argv[1:], cwd=self.dir, env=env,
-                               input=stdin or "", capture_output=True, text=True, timeout=timeout)
+                               input=stdin or "", capture_output=True, text=True, timeout=self.kubectl_s)
         except subprocess.TimeoutExpired:
             print("  TIMEOUT", argv, file=sys.stderr)
             return "", "timeout", -1

@@ -1,0 +1,20 @@
+// The table of what config.yaml may hold. One row a key: its path, form and, where it is a choice, the choices.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace services::config {
+
+enum class Form { text, label, number, boolean, duration, address, path, list_of_text, list, section };
+
+struct Setting {
+    std::string_view path;     // "kube.node_monitor_grace_period"
+    Form form;
+    std::string_view choices;  // "a|b", or "" for any
+};
+
+std::span<const Setting> settings();
+std::string_view name_of(Form form);  // "a duration such as 50s"
+
+}  // namespace services::config

@@ -35,7 +35,7 @@ struct Field {
     Field(const Field&) = delete;
     Field& operator=(const Field&) = delete;
 
-    [[nodiscard]] std::string_view name() const;     // JSON name
+    [[nodiscard]] std::string_view name() const;     // JSON name; "": an inlined Go struct, seen by protobuf alone
     [[nodiscard]] std::uint32_t number() const { return number_; }  // protobuf field number, 0 when there is none
     [[nodiscard]] Form form() const { return static_cast<Form>(form_); }
     [[nodiscard]] Shape shape() const { return static_cast<Shape>(shape_); }
@@ -51,7 +51,8 @@ struct Field {
     [[nodiscard]] std::string_view merge_key() const;       // x-kubernetes-patch-merge-key
     [[nodiscard]] std::string_view patch_strategy() const;  // "merge", "retainKeys", "merge,retainKeys", ""
     [[nodiscard]] std::string_view schema_default() const;  // JSON text or ""
-    [[nodiscard]] std::string_view key_defaults() const;    // JSON object: schema defaults of the list keys, or ""
+    [[nodiscard]] std::string go_container() const;  // of the whole list or map: "[]v1.Container"
+    [[nodiscard]] bool is_map_of_lists() const { return element_flags_ != 0; }  // each value a message of repeated strings
     [[nodiscard]] std::string_view go_type() const;  // of one element, as errors name it: "v1.PullPolicy", "int32"
 
 private:
@@ -98,6 +99,7 @@ struct Decoded {
     json::object object;
     std::vector<std::string> unknown_fields;    // `unknown field "spec.foo"`, in the real decoder's order and words
     std::vector<std::string> duplicate_fields;  // `duplicate field "spec.foo"`
+    std::vector<std::string> strict_errors;     // both, in the order found: what `strict decoding error: ` joins by ", "
 };
 
 // Decoders of foreign bytes. They keep to the table: wrong types are errors with the real texts (`json: cannot unmarshal
@@ -132,5 +134,8 @@ std::expected<std::string, DecodeError> canonical_quantity(std::string_view text
 std::string openapi_index();
 // Null-terminated view into the binary's (compressed) data is inflated on call; "" when unknown.
 std::string openapi_document(std::string_view group_version_path);
+// The same as the gzip stream that lies in the binary, and its hash; "" when unknown.
+std::string_view openapi_gzip(std::string_view group_version_path);
+std::string_view openapi_hash(std::string_view group_version_path);
 
 }  // namespace services::kube::schema

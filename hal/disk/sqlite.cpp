@@ -164,4 +164,6 @@ void Sqlite::Transaction::commit() {
     database_ = nullptr;
 }
 
+std::string sqlite_version() { return sqlite3_libversion(); }
+
 }  // namespace hal::disk

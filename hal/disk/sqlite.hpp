@@ -94,4 +94,7 @@ private:
     Options options_;
 };
 
+// "3.46.1": the SQLite this runs with.
+std::string sqlite_version();
+
 }  // namespace hal::disk

@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <mbedtls/version.h>
 #include <mbedtls/ssl.h>
 #include <psa/crypto.h>
 
@@ -304,5 +305,7 @@ Task<StreamPtr> tls_connect(StreamPtr plain, std::shared_ptr<const TlsClientCont
     if (leaf != nullptr) stream->set_peer_certificate(*leaf);
     co_return stream;
 }
+
+std::string tls_library_version() { return MBEDTLS_VERSION_STRING; }
 
 }  // namespace hal::net

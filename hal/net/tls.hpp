@@ -48,4 +48,7 @@ Task<StreamPtr> tls_accept(StreamPtr plain, std::shared_ptr<const TlsServerConte
 Task<StreamPtr> tls_connect(StreamPtr plain, std::shared_ptr<const TlsClientContext> context, std::string server_name,
                             std::chrono::steady_clock::duration limit = std::chrono::seconds(10));
 
+// "3.6.6": the TLS library this was built with.
+std::string tls_library_version();
+
 }  // namespace hal::net

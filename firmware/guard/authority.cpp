@@ -1,0 +1,100 @@
+#include "firmware/guard/authority.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "hal/base/error.hpp"
+#include "hal/base/log.hpp"
+#include "hal/disk/file.hpp"
+
+namespace firmware::guard {
+namespace {
+
+using hal::net::CertificateRequest;
+using hal::net::KeyAndCertificate;
+
+constexpr std::size_t pem_bytes_max = 64 * 1024;
+constexpr std::chrono::days root_life{20 * 365};
+constexpr std::chrono::days leaf_life{2 * 365};
+// A board without a battery clock starts in 1970: what it issues then must still hold once it learns the time, and be
+// valid before. So nothing begins later than 1970, and no life is counted from before this release.
+constexpr hal::WallTime always{};
+constexpr hal::WallTime release = std::chrono::sys_days{std::chrono::year{2026} / 1 / 1};
+
+KeyAndCertificate open_root(const std::filesystem::path& folder, const std::string& name, hal::WallTime now) {
+    const auto key_file = folder / (name + ".key");
+    const auto certificate_file = folder / (name + ".crt");
+    const auto key = hal::disk::read_file(key_file, pem_bytes_max);
+    const auto certificate = hal::disk::read_file(certificate_file, pem_bytes_max);
+    if (key && certificate) {
+        KeyAndCertificate root{*key, *certificate};
+        try {
+            const auto facts = hal::net::read_certificate(root.certificate_pem);
+            if (facts.not_after < now) hal::log::warn("guard", "{} has expired", certificate_file.string());
+            // A key that is not this certificate's would fail only later, at each peer.
+            constexpr std::string_view probe = "branchbox";
+            if (!hal::net::verify_es256(root.certificate_pem, probe, hal::net::sign_es256(root.key_pem, probe)))
+                throw hal::Error(hal::Code::corrupt, key_file.string() + " is not the key of " + certificate_file.string());
+        } catch (const hal::Error& failure) {
+            if (failure.code() == hal::Code::corrupt) throw;
+            throw hal::Error(hal::Code::corrupt, certificate_file.string() + ": " + failure.what());
+        }
+        return root;
+    }
+    // The key is written first: with a key alone, no certificate was handed out yet and both are made anew.
+    if (certificate)
+        throw hal::Error(hal::Code::corrupt, key_file.string() + " is missing, but its certificate is there; without it no certificate "
+                                                                 "can be issued that the box's clients trust");
+    CertificateRequest request;
+    request.subject.common_name = "branchbox-" + name + "@" + std::to_string(now.time_since_epoch() / std::chrono::seconds(1));
+    request.is_ca = true;
+    request.not_before = always;
+    request.not_after = now + root_life;
+    auto root = hal::net::issue(request, nullptr);
+    hal::disk::replace_file(key_file, root.key_pem, 0600);
+    hal::disk::replace_file(certificate_file, root.certificate_pem, 0600);
+    return root;
+}
+
+}  // namespace
+
+Authority Authority::open(const std::filesystem::path& folder, const hal::Clock& clock) {
+    std::filesystem::create_directories(folder);
+    if (::chmod(folder.c_str(), 0700) != 0) throw hal::system_error("chmod " + folder.string());
+    const auto now = std::max(clock.wall(), release);
+    Authority authority;
+    authority.server_root_ = open_root(folder, "server-ca", now);
+    authority.client_root_ = open_root(folder, "client-ca", now);
+    return authority;
+}
+
+std::map<std::string, std::string> Authority::credentials_for(const Identity& identity, const std::vector<std::string>& names,
+                                                              const std::vector<std::string>& addresses,
+                                                              const hal::Clock& clock) const {
+    std::map<std::string, std::string> credentials{{"ca.crt", server_root_.certificate_pem},
+                                                   {"client-ca.crt", client_root_.certificate_pem}};
+    CertificateRequest request;
+    request.not_before = always;
+    request.not_after = std::max(clock.wall(), release) + leaf_life;
+    if (!identity.client.common_name.empty()) {
+        request.subject = identity.client;
+        request.for_client = true;
+        const auto leaf = hal::net::issue(request, &client_root_);
+        credentials["client.crt"] = leaf.certificate_pem;
+        credentials["client.key"] = leaf.key_pem;
+    }
+    if (identity.has_serving_certificate) {
+        request.subject = {"branchbox", {}};
+        request.for_client = false;
+        request.for_server = true;
+        request.dns_names = names;
+        request.ip_addresses = addresses;
+        const auto leaf = hal::net::issue(request, &server_root_);
+        credentials["serving.crt"] = leaf.certificate_pem;
+        credentials["serving.key"] = leaf.key_pem;
+    }
+    return credentials;
+}
+
+}  // namespace firmware::guard

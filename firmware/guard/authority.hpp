@@ -1,0 +1,39 @@
+// The box's certificate authority: two roots (serving and client certificates) under the credentials folder, made on
+// first use, and the leaf certificates that each service is handed. The only code that reads the roots' keys.
+//
+// Certificates are backdated and long, because a box's clock may be wrong (architecture.md, "Time is not given"): roots
+// 20 years, leaves 2 years. Files are 0600 in a folder of 0700, each replaced as a whole. Blocks on disk; used by the
+// guard and by a service that runs alone, before its loop starts.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "hal/base/clock.hpp"
+#include "hal/net/certificates.hpp"
+
+namespace firmware::guard {
+
+// Who a service is, to others.
+struct Identity {
+    hal::net::CertificateSubject client;      // as a client of the API; empty common name: it is none
+    bool has_serving_certificate = false;
+};
+
+class Authority {
+public:
+    // Opens or makes the roots in `folder`. Throws Error{io|corrupt|invalid} naming the file.
+    static Authority open(const std::filesystem::path& folder, const hal::Clock& clock);
+
+    // PEM texts by the names of services/config/service.hpp: ca.crt, client-ca.crt, and as `identity` says client.crt,
+    // client.key, serving.crt, serving.key. New keys at each call: nothing is written down.
+    std::map<std::string, std::string> credentials_for(const Identity& identity, const std::vector<std::string>& names,
+                                                       const std::vector<std::string>& addresses, const hal::Clock& clock) const;
+
+private:
+    hal::net::KeyAndCertificate server_root_, client_root_;
+};
+
+}  // namespace firmware::guard

@@ -17,4 +17,14 @@ int version();
 // `branchbox check FILE...`: each problem on a line of its own, file:line:column first. Reads only.
 int check(const std::vector<std::string>& files);
 
+// `branchbox service NAME`: one service alone, without guard, until SIGINT or SIGTERM.
+struct ServiceArguments {
+    std::string name;
+    std::string config;       // "": defaults
+    std::string root = "/";
+    std::vector<std::string> listen;
+};
+int service(const ServiceArguments& arguments);
+std::string service_names();  // "discovery, kube"
+
 }  // namespace firmware::cli

@@ -16,8 +16,15 @@ int main(int argc, char** argv) {
         auto* check = app.add_subcommand("check", "validates configuration files and says how to mend them");
         std::vector<std::string> files;
         check->add_option("FILE", files, "the box's config.yaml; its drop-ins in FILE.d are read too")->required();
+        auto* service = app.add_subcommand("service", "runs one service alone, in the foreground: " + firmware::cli::service_names());
+        firmware::cli::ServiceArguments arguments;
+        service->add_option("NAME", arguments.name, "the service")->required();
+        service->add_option("--config", arguments.config, "the configuration file; defaults without it");
+        service->add_option("--root", arguments.root, "the folder that stands for /");
+        service->add_option("--listen", arguments.listen, "[PORTNAME=]ADDR:PORT instead of both loopbacks; port 0: a free one");
         CLI11_PARSE(app, argc, argv);
         if (version->parsed()) return firmware::cli::version();
+        if (service->parsed()) return firmware::cli::service(arguments);
         return firmware::cli::check(files);
     } catch (const std::exception& e) {
         std::println(stderr, "branchbox: {}", e.what());

@@ -1,0 +1,37 @@
+// The services this box has, as one table: ports, identity towards the API, entry point. The guard and `branchbox
+// service NAME` read it; a further service is a further row.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "firmware/guard/authority.hpp"
+#include "hal/async/task.hpp"
+#include "services/config/service.hpp"
+
+namespace firmware::guard {
+
+struct Port {
+    std::string_view name;  // "dns"
+    std::uint16_t number;
+    bool has_tcp = true;
+    bool has_udp = false;
+};
+
+struct ServiceRow {
+    std::string_view name;
+    std::span<const Port> ports;
+    std::string_view common_name;   // of its client certificate; "" if it is no client of the API
+    std::string_view organization;
+    bool has_serving_certificate;
+    hal::async::Task<> (*run)(services::config::Service&);
+    [[nodiscard]] Identity identity() const;
+};
+
+std::span<const ServiceRow> all_services();
+// Null when there is none of that name.
+const ServiceRow* find_service(std::string_view name);
+
+}  // namespace firmware::guard

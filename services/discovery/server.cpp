@@ -76,6 +76,10 @@ bool Server::State::begin(const dns::Message& query, dns::Message& reply) {
         return true;
     }
     if (!zone.answer(query.questions[0], reply, turn++)) return false;
+    if (reply.rcode == dns::Rcode::name_error && !zone.is_whole()) {
+        reply.rcode = dns::Rcode::server_failure;
+        reply.authorities.clear();
+    }
     ++counts.cluster_answers;
     return true;
 }

@@ -55,6 +55,7 @@ void Discovery::restore() {
     if (!in) return;
     try {
         zone.restore(std::string(std::istreambuf_iterator<char>(in), {}));
+        zone.mark_whole();
         was_restored = true;
     } catch (const hal::Error& failure) {
         log::warn(area, "{}: {}", file().string(), failure.what());
@@ -95,6 +96,7 @@ Task<> Discovery::follow(kc::Informer& services_informer, kc::Informer& slices) 
     std::set<std::string> keys;
     services_informer.each([&](const kc::ObjectPtr& one) { keys.insert(kc::key_of(*one)); });
     zone.keep_services(keys);
+    zone.mark_whole();
     is_synced = true;
     changed.set();
     log::info(area, "cluster DNS knows {} services", zone.size());

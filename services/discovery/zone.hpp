@@ -54,6 +54,10 @@ public:
     [[nodiscard]] std::string snapshot() const;
     void restore(const std::string& text);  // throws Error{corrupt}, and holds what it held before
     [[nodiscard]] std::size_t size() const { return services_.size(); }
+    // Every Service of the cluster is in here (a first list, or a snapshot of one). Until then an absent name may exist:
+    // whoever answers must not deny it, because clients keep an NXDOMAIN.
+    void mark_whole() { is_whole_ = true; }
+    [[nodiscard]] bool is_whole() const { return is_whole_; }
 
 private:
     struct Lookup;
@@ -63,6 +67,7 @@ private:
 
     std::string domain_;
     std::uint32_t ttl_;
+    bool is_whole_ = false;
     std::map<Key, ServiceNames> services_;
 };
 

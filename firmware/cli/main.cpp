@@ -22,7 +22,12 @@ int main(int argc, char** argv) {
         service->add_option("--config", arguments.config, "the configuration file; defaults without it");
         service->add_option("--root", arguments.root, "the folder that stands for /");
         service->add_option("--listen", arguments.listen, "[PORTNAME=]ADDR:PORT instead of both loopbacks; port 0: a free one");
-        CLI11_PARSE(app, argc, argv);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& e) {
+            // Help is no failure; every other mistake on the command line has one status.
+            return app.exit(e) == 0 ? firmware::cli::exit_ok : firmware::cli::exit_usage;
+        }
         if (version->parsed()) return firmware::cli::version();
         if (service->parsed()) return firmware::cli::service(arguments);
         return firmware::cli::check(files);

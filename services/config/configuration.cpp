@@ -219,7 +219,7 @@ Configuration parse_configuration(const std::string& file, const std::string& te
     Configuration result;
     Reader reader(file, result);
     if (text.size() > file_bytes_max) {
-        result.problems.push_back({file, 0, 0, "has " + std::to_string(text.size()) + " bytes, but at most " + std::to_string(file_bytes_max) + " are read"});
+        result.problems.push_back({file, 0, 0, "has more than the " + std::to_string(file_bytes_max) + " bytes that are read"});
         return result;
     }
     if (nests_too_deep(text)) {

@@ -54,26 +54,42 @@ Task<> Informer::wait_synced() { co_await synced_.wait(); }
 
 Task<> Informer::run() {
     auto delay = back_off_min;
+    // An outage is told once, not at each attempt.
+    bool is_told = false;
     while (true) {
         const auto begun = std::chrono::steady_clock::now();
         std::string failure;
+        bool is_compacted = false;
         try {
             if (resource_version_.empty()) co_await list_once();
             co_await watch_once();
         } catch (const hal::Error& e) {
             if (e.code() == hal::Code::cancelled) throw;
             failure = e.what();
-            if (e.code() == hal::Code::gone) resource_version_.clear();
+            if (e.code() == hal::Code::gone) {
+                // A compacted revision is no outage: the next list starts over.
+                resource_version_.clear();
+                is_compacted = true;
+            }
         } catch (const boost::system::system_error& e) {
             failure = e.code().message();
         }
         if (const auto state = co_await boost::asio::this_coro::cancellation_state;
             state.cancelled() != boost::asio::cancellation_type::none)
             throw hal::Error(hal::Code::cancelled, "the informer was stopped");
-        if (std::chrono::steady_clock::now() - begun > back_off_reset) delay = back_off_min;
+        if (std::chrono::steady_clock::now() - begun > back_off_reset) {
+            delay = back_off_min;
+            is_told = false;
+        }
         // A stream that the server ended in good order after a while is opened again at once.
         if (failure.empty() && std::chrono::steady_clock::now() - begun > back_off_min) continue;
-        if (!failure.empty()) hal::log::debug("informer", "{}: {}", resource_.plural, failure);
+        if (!failure.empty() && !is_compacted && !is_told) {
+            if (resource_version_.empty())
+                hal::log::warn("informer", "{} cannot be listed yet, tried on with back-off: {}", resource_.plural, failure);
+            else
+                hal::log::warn("informer", "the watch of {} ended, tried on with back-off: {}", resource_.plural, failure);
+        }
+        if (!failure.empty() && !is_compacted) is_told = true;
         co_await hal::async::sleep_for(with_jitter(delay));
         delay = std::min(delay * 2, back_off_max);
     }

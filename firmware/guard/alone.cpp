@@ -14,6 +14,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "firmware/guard/kubeconfig.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/disk/file.hpp"
@@ -140,8 +141,11 @@ void run_alone(const ServiceRow& row, AloneOptions options) {
     std::filesystem::create_directories(service.data_folder());
     std::filesystem::create_directories(service.run_folder());
     const auto authority = Authority::open(service.under_root("/var/lib/branchbox/credentials"), clock);
-    service.credentials = authority.credentials_for(row.identity(), {"localhost", service.site}, {"127.0.0.1", "::1"}, clock);
+    service.credentials = authority.credentials_for(row.identity(service.site), row.dns_names(service.site), row.own_addresses(), clock);
     bind_all(row, options.listen, service);
+    if (row.is_api_server)
+        write_admin_kubeconfig(service.under_root("/etc/rancher/k3s/k3s.yaml"), "https://" + service.listeners.at("api").front()->local().to_string(),
+                               authority, clock);
 
     asio::signal_set ends(loop, SIGINT, SIGTERM), reloads(loop, SIGHUP);
     ends.async_wait([&](const boost::system::error_code& failure, int) {

@@ -57,6 +57,25 @@ KeyAndCertificate open_root(const std::filesystem::path& folder, const std::stri
     return root;
 }
 
+// A key without a certificate: P-256, as the roots'.
+std::string open_key(const std::filesystem::path& file) {
+    if (auto key = hal::disk::read_file(file, pem_bytes_max)) {
+        try {
+            hal::net::public_key_pem(*key);
+        } catch (const hal::Error& failure) {
+            throw hal::Error(hal::Code::corrupt, file.string() + ": " + failure.what());
+        }
+        return *std::move(key);
+    }
+    CertificateRequest request;
+    request.subject.common_name = "branchbox";
+    request.not_before = always;
+    request.not_after = release;
+    auto key = hal::net::issue(request, nullptr).key_pem;
+    hal::disk::replace_file(file, key, 0600);
+    return key;
+}
+
 }  // namespace
 
 Authority Authority::open(const std::filesystem::path& folder, const hal::Clock& clock) {
@@ -66,6 +85,7 @@ Authority Authority::open(const std::filesystem::path& folder, const hal::Clock&
     Authority authority;
     authority.server_root_ = open_root(folder, "server-ca", now);
     authority.client_root_ = open_root(folder, "client-ca", now);
+    authority.service_account_key_pem_ = open_key(folder / "service-account.key");
     return authority;
 }
 
@@ -77,12 +97,20 @@ std::map<std::string, std::string> Authority::credentials_for(const Identity& id
     CertificateRequest request;
     request.not_before = always;
     request.not_after = std::max(clock.wall(), release) + leaf_life;
+    const auto issue = [&](const std::string& name, const KeyAndCertificate& root) {
+        const auto leaf = hal::net::issue(request, &root);
+        credentials[name + ".crt"] = leaf.certificate_pem;
+        credentials[name + ".key"] = leaf.key_pem;
+    };
+    request.for_client = true;
     if (!identity.client.common_name.empty()) {
         request.subject = identity.client;
-        request.for_client = true;
-        const auto leaf = hal::net::issue(request, &client_root_);
-        credentials["client.crt"] = leaf.certificate_pem;
-        credentials["client.key"] = leaf.key_pem;
+        issue("client", client_root_);
+    }
+    if (identity.is_api_server) {
+        request.subject = {"system:kube-apiserver", {}};
+        issue("kubelet-client", client_root_);
+        credentials["service-account.key"] = service_account_key_pem_;
     }
     if (identity.has_serving_certificate) {
         request.subject = {"branchbox", {}};
@@ -90,9 +118,7 @@ std::map<std::string, std::string> Authority::credentials_for(const Identity& id
         request.for_server = true;
         request.dns_names = names;
         request.ip_addresses = addresses;
-        const auto leaf = hal::net::issue(request, &server_root_);
-        credentials["serving.crt"] = leaf.certificate_pem;
-        credentials["serving.key"] = leaf.key_pem;
+        issue("serving", server_root_);
     }
     return credentials;
 }

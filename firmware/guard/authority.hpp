@@ -1,5 +1,6 @@
-// The box's certificate authority: two roots (serving and client certificates) under the credentials folder, made on
-// first use, and the leaf certificates that each service is handed. The only code that reads the roots' keys.
+// The box's certificate authority: two roots (serving and client certificates) and the key of ServiceAccount tokens under
+// the credentials folder, made on first use, and the leaf certificates that each service is handed. The only code that
+// reads the roots' keys.
 //
 // Certificates are backdated and long, because a box's clock may be wrong (architecture.md, "Time is not given"): roots
 // 20 years, leaves 2 years. Files are 0600 in a folder of 0700, each replaced as a whole. Blocks on disk; used by the
@@ -20,6 +21,9 @@ namespace firmware::guard {
 struct Identity {
     hal::net::CertificateSubject client;      // as a client of the API; empty common name: it is none
     bool has_serving_certificate = false;
+    // The API server alone: its name towards kubelets (kubelet-client.crt, kubelet-client.key), and the key that signs
+    // ServiceAccount tokens (service-account.key).
+    bool is_api_server = false;
 };
 
 class Authority {
@@ -28,12 +32,14 @@ public:
     static Authority open(const std::filesystem::path& folder, const hal::Clock& clock);
 
     // PEM texts by the names of services/config/service.hpp: ca.crt, client-ca.crt, and as `identity` says client.crt,
-    // client.key, serving.crt, serving.key. New keys at each call: nothing is written down.
+    // client.key, serving.crt, serving.key and the API server's. New keys at each call and never written down, but for
+    // service-account.key: tokens outlive a restart.
     std::map<std::string, std::string> credentials_for(const Identity& identity, const std::vector<std::string>& names,
                                                        const std::vector<std::string>& addresses, const hal::Clock& clock) const;
 
 private:
     hal::net::KeyAndCertificate server_root_, client_root_;
+    std::string service_account_key_pem_;
 };
 
 }  // namespace firmware::guard

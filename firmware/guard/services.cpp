@@ -10,17 +10,33 @@ namespace {
 constexpr Port discovery_ports[] = {{"dns", 53, true, true}};
 
 constexpr ServiceRow table[] = {
-    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, services::discovery::run},
+    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, services::discovery::run},
 };
 
 }  // namespace
 
-Identity ServiceRow::identity() const {
+Identity ServiceRow::identity(std::string_view site) const {
     Identity identity;
     identity.client.common_name = common_name;
+    if (common_name.ends_with(':')) identity.client.common_name += site;
+    identity.is_api_server = is_api_server;
     if (!organization.empty()) identity.client.organizations.emplace_back(organization);
     identity.has_serving_certificate = has_serving_certificate;
     return identity;
+}
+
+std::vector<std::string> ServiceRow::dns_names(const std::string& site) const {
+    std::vector<std::string> names{"localhost", site};
+    if (is_api_server)
+        for (const auto* name : {"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"})
+            names.emplace_back(name);
+    return names;
+}
+
+std::vector<std::string> ServiceRow::own_addresses() const {
+    std::vector<std::string> addresses{"127.0.0.1", "::1"};
+    if (is_api_server) addresses.insert(addresses.end(), {"10.43.0.1", "10.42.0.1"});  // the Service `kubernetes`, its endpoint
+    return addresses;
 }
 
 std::span<const ServiceRow> all_services() { return table; }

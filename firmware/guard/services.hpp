@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "firmware/guard/authority.hpp"
 #include "hal/async/task.hpp"
@@ -23,11 +25,16 @@ struct Port {
 struct ServiceRow {
     std::string_view name;
     std::span<const Port> ports;
-    std::string_view common_name;   // of its client certificate; "" if it is no client of the API
+    // Of its client certificate; "" if it is no client of the API. One that ends in ':' is completed by the site's name.
+    std::string_view common_name;
     std::string_view organization;
     bool has_serving_certificate;
+    bool is_api_server;  // gets the API server's further credentials; the admin kubeconfig names its port "api"
     hal::async::Task<> (*run)(services::config::Service&);
-    [[nodiscard]] Identity identity() const;
+    [[nodiscard]] Identity identity(std::string_view site) const;
+    // What its serving certificate names: itself on any box. The box's own addresses come on top.
+    [[nodiscard]] std::vector<std::string> dns_names(const std::string& site) const;
+    [[nodiscard]] std::vector<std::string> own_addresses() const;
 };
 
 std::span<const ServiceRow> all_services();

@@ -4,25 +4,15 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <fstream>
 
 #include "hal/base/error.hpp"
+#include "tests/firmware/guard/fixture.hpp"
 
 using firmware::guard::Authority;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct Folder {
-    std::filesystem::path path;
-    Folder() {
-        std::string made = std::filesystem::temp_directory_path() / "authority-XXXXXX";
-        REQUIRE(::mkdtemp(made.data()) != nullptr);
-        path = made;
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-};
 
 const hal::ManualClock today(std::chrono::sys_days{std::chrono::year{2026} / 11 / 24});
 

@@ -28,8 +28,8 @@ Identity ServiceRow::identity(std::string_view site) const {
 std::vector<std::string> ServiceRow::dns_names(const std::string& site) const {
     std::vector<std::string> names{"localhost", site};
     if (is_api_server)
-        for (const auto* name : {"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"})
-            names.emplace_back(name);
+        for (const auto* kubernetes : {"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"})
+            names.emplace_back(kubernetes);
     return names;
 }
 

@@ -36,4 +36,5 @@ third_party(archive ARCHIVES archive LINKS zlib zstd)  # its tar reader alone: w
 third_party(protozero)
 third_party(cli11)
 third_party(crypto ARCHIVES crypto)
+third_party(seccomp ARCHIVES seccomp)
 third_party(catch2 ARCHIVES Catch2)

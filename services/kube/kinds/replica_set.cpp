@@ -1,0 +1,12 @@
+// ReplicaSet: the rules beside its row in the table.
+#include "services/kube/kinds/pod_spec_defaults.hpp"
+#include "services/kube/kinds/rules.hpp"
+
+namespace services::kube::kinds {
+
+const Rules& replica_set_rules() {
+    static constexpr Rules rules{};
+    return rules;
+}
+
+}  // namespace services::kube::kinds

@@ -2,6 +2,7 @@
 
 #include "firmware/cli/commands.hpp"
 #include "firmware/guard/alone.hpp"
+#include "firmware/guard/handover.hpp"
 #include "hal/base/error.hpp"
 #include "services/config/configuration.hpp"
 
@@ -18,6 +19,10 @@ int service(const ServiceArguments& arguments) {
     if (!row) {
         std::println(stderr, "branchbox: there is no service '{}'; there are: {}", arguments.name, service_names());
         return exit_usage;
+    }
+    if (auto handover = guard::take_over()) {
+        guard::run_handed(*row, std::filesystem::absolute(arguments.root), *std::move(handover));
+        return exit_ok;
     }
     guard::AloneOptions options;
     options.root = arguments.root;

@@ -7,10 +7,12 @@
 namespace firmware::guard {
 namespace {
 
-constexpr Port discovery_ports[] = {{"dns", 53, true, true}};
+constexpr std::int64_t mebibyte = 1024 * 1024;
+
+constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
 
 constexpr ServiceRow table[] = {
-    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, services::discovery::run},
+    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, 128 * mebibyte, services::discovery::run},
 };
 
 }  // namespace
@@ -38,6 +40,8 @@ std::vector<std::string> ServiceRow::own_addresses() const {
     if (is_api_server) addresses.insert(addresses.end(), {"10.43.0.1", "10.42.0.1"});  // the Service `kubernetes`, its endpoint
     return addresses;
 }
+
+std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service) { return root / "var/lib/branchbox" / service; }
 
 std::span<const ServiceRow> all_services() { return table; }
 

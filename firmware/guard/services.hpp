@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
@@ -20,6 +21,9 @@ struct Port {
     std::uint16_t number;
     bool has_tcp = true;
     bool has_udp = false;
+    // Where the guard binds it: "" what the configuration says (every address unless told), else this address, which the
+    // box need not have yet. A service alone binds both loopbacks.
+    std::string_view address = "";
 };
 
 struct ServiceRow {
@@ -30,12 +34,17 @@ struct ServiceRow {
     std::string_view organization;
     bool has_serving_certificate;
     bool is_api_server;  // gets the API server's further credentials; the admin kubeconfig names its port "api"
+    bool is_root;             // stays root; else it runs as a user of its own, sandboxed
+    std::int64_t memory_bytes_max;  // of its control group, under the guard
     hal::async::Task<> (*run)(services::config::Service&);
     [[nodiscard]] Identity identity(std::string_view site) const;
     // What its serving certificate names: itself on any box. The box's own addresses come on top.
     [[nodiscard]] std::vector<std::string> dns_names(const std::string& site) const;
     [[nodiscard]] std::vector<std::string> own_addresses() const;
 };
+
+// ROOT/var/lib/branchbox/NAME.
+std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service);
 
 std::span<const ServiceRow> all_services();
 // Null when there is none of that name.

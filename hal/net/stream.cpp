@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "hal/base/error.hpp"
+#include "hal/net/datagram.hpp"
 
 namespace hal::net {
 
@@ -147,6 +148,7 @@ public:
     }
 
     [[nodiscard]] Endpoint local() const override { return local_; }
+    [[nodiscard]] int descriptor() override { return acceptor_.native_handle(); }
     void close() noexcept override {
         error_code ignored;
         acceptor_.close(ignored);
@@ -166,7 +168,7 @@ bool is_served(const asio::local::stream_protocol::endpoint& path) {
     return !refused;
 }
 
-Acceptor bind_to(const async::Executor& executor, const Protocol::endpoint& where, const std::string& name) {
+Acceptor bind_to(const async::Executor& executor, const Protocol::endpoint& where, const std::string& name, bool before_address_exists) {
     Acceptor acceptor(executor);
     const auto check = [&name](const error_code& failure) {
         if (failure == asio::error::address_in_use) throw Error(Code::exists, "listen on " + name + ": " + failure.message());
@@ -180,6 +182,7 @@ Acceptor bind_to(const async::Executor& executor, const Protocol::endpoint& wher
     check(failure);
     if (where.protocol().family() == AF_INET6) acceptor.set_option(asio::ip::v6_only(false), failure);
     check(failure);
+    if (before_address_exists) set_free_bind(acceptor.native_handle(), where.protocol().family() == AF_INET6);
     acceptor.bind(where, failure);
     check(failure);
     acceptor.listen(backlog_max, failure);
@@ -203,7 +206,7 @@ asio::ip::address address_of(const Endpoint& endpoint) {
 
 }  // namespace
 
-std::unique_ptr<Listener> Listener::bind(async::Executor executor, const Endpoint& endpoint) {
+std::unique_ptr<Listener> Listener::bind(async::Executor executor, const Endpoint& endpoint, bool before_address_exists) {
     const auto name = endpoint.to_string();
     if (endpoint.is_unix) {
         const auto path = unix_endpoint(endpoint.address);
@@ -211,18 +214,18 @@ std::unique_ptr<Listener> Listener::bind(async::Executor executor, const Endpoin
             if (is_served(path)) throw Error(Code::exists, "listen on " + name + ": another process serves it");
             ::unlink(endpoint.address.c_str());
         }
-        return std::make_unique<SocketListener>(bind_to(executor, path, name));
+        return std::make_unique<SocketListener>(bind_to(executor, path, name, false));
     }
     const auto address = endpoint.address.empty() ? asio::ip::address(asio::ip::address_v6::any()) : address_of(endpoint);
     const asio::ip::tcp::endpoint where(address, endpoint.port);
     try {
-        return std::make_unique<SocketListener>(bind_to(executor, where, name));
+        return std::make_unique<SocketListener>(bind_to(executor, where, name, before_address_exists));
     } catch (const Error& e) {
         // A kernel without IPv6 still has every address of the other family.
         if (!address.is_v6() || !address.is_unspecified() || e.code() == Code::exists || e.code() == Code::forbidden) throw;
     }
     return std::make_unique<SocketListener>(
-        bind_to(executor, asio::ip::tcp::endpoint(asio::ip::address_v4::any(), endpoint.port), name));
+        bind_to(executor, asio::ip::tcp::endpoint(asio::ip::address_v4::any(), endpoint.port), name, false));
 }
 
 std::unique_ptr<Listener> Listener::adopt(async::Executor executor, int descriptor) {

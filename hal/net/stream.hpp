@@ -60,13 +60,16 @@ using StreamPtr = std::unique_ptr<Stream>;
 // Accepts connections; bound sockets close when it goes.
 class Listener {
 public:
-    // Binds and listens; port 0 takes a free one. A Unix path is replaced if nobody listens there. Throws Error.
-    static std::unique_ptr<Listener> bind(async::Executor executor, const Endpoint& endpoint);
+    // Binds and listens; port 0 takes a free one. A Unix path is replaced if nobody listens there. `before_address_exists`:
+    // an address that this machine does not have yet is bound all the same (IP_FREEBIND). Throws Error.
+    static std::unique_ptr<Listener> bind(async::Executor executor, const Endpoint& endpoint, bool before_address_exists = false);
     // Takes over a listening socket passed by the guard (LISTEN_FDS).
     static std::unique_ptr<Listener> adopt(async::Executor executor, int descriptor);
     virtual ~Listener() = default;
     virtual Task<StreamPtr> accept() = 0;
     [[nodiscard]] virtual Endpoint local() const = 0;
+    // To pass it on to a child; stays the listener's.
+    [[nodiscard]] virtual int descriptor() = 0;
     virtual void close() noexcept = 0;
 };
 

@@ -43,8 +43,12 @@ struct Service {
     std::map<std::string, std::string> credentials;
     // Where the API server is (kubelet, discovery): "https://127.0.0.1:6443".
     std::string api_server;
-    // Tells the guard that the service is ready (LISTEN_FDS convention's READY=1); no effect when alone.
+    // Tells the guard that the service is ready. Null when alone.
     std::function<void()> notify_ready;
+    // Tells the guard what is wrong though the service runs, as sentences for `branchbox status`; replaces what was told
+    // before. Null when alone.
+    std::function<void(const std::vector<std::string>&)> report_problems;
+    bool stops_pods = false;  // kubelet: pods end with it (`branchbox run --stop-pods`)
 
     [[nodiscard]] std::filesystem::path under_root(const std::filesystem::path& absolute) const {
         return root / absolute.relative_path();

@@ -14,8 +14,7 @@ namespace services::kube::kinds {
 struct PodSpecCheck {
     Report& report;
     const json::object& spec;
-    const json::object* metadata;  // null in a template
-    const PodOptions& options;
+    const json::object* metadata;                               // of the Pod; null in a template
     std::map<std::string_view, const json::object*> volumes{};  // those that are valid, by name
     std::set<std::string_view> claims{};                        // names of spec.resourceClaims
     std::optional<std::int64_t> grace_seconds{};
@@ -68,10 +67,10 @@ void check_pod_security(PodSpecCheck& check, const Path& path);
 void check_windows_options(Report& report, const Path& path, const json::object& security_context);
 void check_host_process(PodSpecCheck& check, const Path& path);
 void check_operating_system(PodSpecCheck& check, const Path& path);
-bool breaks_host_namespace(const json::object& spec, std::string_view sysctl);
+void check_security_annotations(Report& report, const Path& path, const json::object& annotations, const json::object& spec);
 
 // pod_spec_scheduling.cpp, pod_spec_affinity.cpp
-void check_tolerations(Report& report, const Path& path, const json::array& tolerations, bool allow_comparison);
+void check_tolerations(Report& report, const Path& path, const json::array& tolerations);
 void check_spread(PodSpecCheck& check, const Path& path);
 void check_affinity(PodSpecCheck& check, const Path& path);
 void check_label_keys(Report& report, const Path& path, const json::object& term);

@@ -69,6 +69,8 @@ struct Kind {
     json::array (*cells)(const json::object& object, hal::WallTime now) = nullptr;
     // Selectable fields beside metadata.name/namespace: field path -> value ("" when absent). Null: none.
     std::vector<std::pair<std::string, std::string>> (*selectable_fields)(const json::object& object) = nullptr;
+    // A write of the status subresource, after spec has been put back: carries over what it must not lose.
+    void (*prepare_status)(json::object& object, const json::object& before) = nullptr;
 };
 
 // Every kind served, in discovery order. find: null when not served.

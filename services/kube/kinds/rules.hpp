@@ -14,6 +14,7 @@ struct Rules {
     Causes (*validate_update)(const json::object& object, const json::object& before) = nullptr;
     Causes (*validate_status)(const json::object& object, const json::object& before) = nullptr;
     std::vector<std::string> (*warnings)(const json::object& object) = nullptr;
+    void (*prepare_status)(json::object& object, const json::object& before) = nullptr;
 };
 
 const Rules& pod_rules();

@@ -17,6 +17,17 @@ int version();
 // `branchbox check FILE...`: each problem on a line of its own, file:line:column first. Reads only.
 int check(const std::vector<std::string>& files);
 
+// `branchbox run`: the whole appliance, until SIGINT or SIGTERM.
+struct RunArguments {
+    std::string config;       // "": ROOT/etc/branchbox/config.yaml
+    std::string root = "/";
+    bool stops_pods = false;
+};
+int run(const RunArguments& arguments);
+
+// `branchbox status`: what runs and what is wrong; exit_ok only if all is healthy.
+int status(const std::string& root, bool as_json);
+
 // `branchbox service NAME`: one service alone, without guard, until SIGINT or SIGTERM.
 struct ServiceArguments {
     std::string name;

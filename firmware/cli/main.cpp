@@ -12,6 +12,15 @@ int main(int argc, char** argv) {
     try {
         CLI::App app("Branchbox: a branch office's own infrastructure in one box", "branchbox");
         app.require_subcommand(1);
+        auto* run = app.add_subcommand("run", "runs the whole appliance, in the foreground");
+        firmware::cli::RunArguments run_arguments;
+        run->add_option("--config", run_arguments.config, "the configuration file; ROOT/etc/branchbox/config.yaml without it");
+        run->add_option("--root", run_arguments.root, "the folder that stands for /");
+        run->add_flag("--stop-pods", run_arguments.stops_pods, "pods end with it; else they run on");
+        auto* status = app.add_subcommand("status", "shows what runs and what is wrong; fails unless all is healthy");
+        std::string status_root = "/", status_form;
+        status->add_option("-o", status_form, "json: for programs")->check(CLI::IsMember({"json"}));
+        status->add_option("--root", status_root, "the folder that stands for /");
         auto* version = app.add_subcommand("version", "version, commit and libraries");
         auto* check = app.add_subcommand("check", "validates configuration files and says how to mend them");
         std::vector<std::string> files;
@@ -28,6 +37,8 @@ int main(int argc, char** argv) {
             // Help is no failure; every other mistake on the command line has one status.
             return app.exit(e) == 0 ? firmware::cli::exit_ok : firmware::cli::exit_usage;
         }
+        if (run->parsed()) return firmware::cli::run(run_arguments);
+        if (status->parsed()) return firmware::cli::status(status_root, status_form == "json");
         if (version->parsed()) return firmware::cli::version();
         if (service->parsed()) return firmware::cli::service(arguments);
         return firmware::cli::check(files);

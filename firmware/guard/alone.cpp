@@ -1,9 +1,6 @@
 #include "firmware/guard/alone.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 
 #include "firmware/guard/host.hpp"
 #include "firmware/guard/kubeconfig.hpp"
@@ -16,8 +13,6 @@ namespace firmware::guard {
 namespace {
 
 using hal::net::Endpoint;
-
-constexpr std::size_t host_name_bytes_max = 64;  // HOST_NAME_MAX
 
 struct Wanted {
     const Port* port;
@@ -70,16 +65,6 @@ void bind_all(const ServiceRow& row, const std::vector<std::string>& listen, ser
     Endpoint control{service.run_folder() / (service.name + ".sock"), 0, true};
     service.listeners["control"].push_back(hal::net::Listener::bind(service.executor, control));
     hal::disk::replace_file(service.run_folder() / (service.name + ".ports"), ports);
-}
-
-std::string host_label() {
-    std::array<char, host_name_bytes_max + 1> name{};
-    if (::gethostname(name.data(), host_name_bytes_max) != 0) return "box";
-    std::string label(name.data());
-    label.resize(std::min(label.find('.'), label.size()));
-    for (char& c : label)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return label.empty() ? "box" : label;
 }
 
 }  // namespace

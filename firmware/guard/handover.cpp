@@ -90,7 +90,7 @@ void tell(int notify, const std::string& line) {
 
 void give_up(const ServiceRow& row, const std::filesystem::path& root, const Context& context) {
     hal::log::set_process(row.name);
-    hal::process::set_oom_score(service_oom_score);
+    hal::process::set_oom_score(service_oom_score);  // the guard has said so where it may not
     if (context.user) {
         hal::process::Sandbox sandbox;
         sandbox.user = context.user;

@@ -1,12 +1,18 @@
 #include "firmware/guard/services.hpp"
 
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
+#include "hal/base/bytes.hpp"
+#include "hal/net/certificates.hpp"
 #include "services/discovery/service.hpp"
 
 namespace firmware::guard {
 namespace {
 
+constexpr std::size_t host_name_bytes_max = 64;  // HOST_NAME_MAX
 constexpr std::int64_t mebibyte = 1024 * 1024;
 
 constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
@@ -39,6 +45,22 @@ std::vector<std::string> ServiceRow::own_addresses() const {
     std::vector<std::string> addresses{"127.0.0.1", "::1"};
     if (is_api_server) addresses.insert(addresses.end(), {"10.43.0.1", "10.42.0.1"});  // the Service `kubernetes`, its endpoint
     return addresses;
+}
+
+std::string host_label() {
+    std::array<char, host_name_bytes_max + 1> name{};
+    if (::gethostname(name.data(), host_name_bytes_max) != 0) return "box";
+    std::string label(name.data());
+    label.resize(std::min(label.find('.'), label.size()));
+    for (char& c : label)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return label.empty() ? "box" : label;
+}
+
+std::string control_group(const std::filesystem::path& root) {
+    std::string name = "branchbox-services";
+    if (root != "/") name += "-" + hal::hex(hal::net::sha256(root.lexically_normal().string())).substr(0, 8);
+    return "/" + name;
 }
 
 std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service) { return root / "var/lib/branchbox" / service; }

@@ -43,6 +43,10 @@ struct ServiceRow {
     [[nodiscard]] std::vector<std::string> own_addresses() const;
 };
 
+// The site's name unless the configuration has one: the host's name as a DNS label.
+std::string host_label();
+// Below it each service has a control group. Roots beside one another (tests) have different ones.
+std::string control_group(const std::filesystem::path& root);
 // ROOT/var/lib/branchbox/NAME.
 std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service);
 

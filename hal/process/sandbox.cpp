@@ -113,10 +113,10 @@ void end_with_parent(int parent) {
     if (::getppid() != parent) ::raise(SIGKILL);
 }
 
-void set_oom_score(int adjustment) {
+bool set_oom_score(int adjustment) {
     std::ofstream file("/proc/self/oom_score_adj");
     file << adjustment << std::flush;
-    if (!file) throw Error(Code::forbidden, "/proc/self/oom_score_adj cannot be set to " + std::to_string(adjustment));
+    return static_cast<bool>(file);
 }
 
 }  // namespace hal::process

@@ -28,7 +28,8 @@ std::vector<std::string> enter(const Sandbox& sandbox);
 // number the parent had; if it is gone already, this process ends at once.
 void end_with_parent(int parent);
 
-// -1000 (never) to 1000: how gladly the kernel ends this process for want of memory.
-void set_oom_score(int adjustment);
+// -1000 (never) to 1000: how gladly the kernel ends this process for want of memory. False when this process may not
+// (lowering it needs CAP_SYS_RESOURCE).
+bool set_oom_score(int adjustment);
 
 }  // namespace hal::process

@@ -1,0 +1,269 @@
+#include "firmware/guard/guard.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
+
+#include <algorithm>
+#include <ranges>
+
+#include "firmware/guard/authority.hpp"
+#include "firmware/guard/keeper.hpp"
+#include "firmware/guard/kubeconfig.hpp"
+#include "firmware/guard/status.hpp"
+#include "hal/base/error.hpp"
+#include "hal/base/log.hpp"
+#include "hal/disk/file.hpp"
+#include "hal/net/netlink.hpp"
+#include "hal/process/sandbox.hpp"
+#include "services/config/configuration.hpp"
+
+namespace firmware::guard {
+namespace {
+
+namespace asio = hal::async::asio;
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using hal::async::Task;
+using services::config::Configuration;
+
+constexpr auto area = "guard";
+constexpr std::size_t keepers_max = 16;
+constexpr int own_oom_score = -999;
+// Addresses come and go several at a time (an interface that comes up): certificates follow once they rest.
+constexpr std::chrono::seconds address_rest{1};
+
+// Two guards of one root would fight for its ports and data.
+hal::process::Descriptor lock(const fs::path& root) {
+    const auto file = root / "run/branchbox/guard.lock";
+    hal::process::Descriptor held(::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    if (!held) throw hal::system_error("open " + file.string());
+    if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0)
+        throw hal::Error(hal::Code::exists, "branchbox runs already for root " + root.string() + "; `branchbox status` tells how it is");
+    return held;
+}
+
+// What a certificate can name: every address of the machine but those of a single link.
+std::vector<std::string> own_addresses() {
+    std::vector<std::string> addresses;
+    for (const auto& one : hal::net::Netlink().addresses())
+        if (one.scope == hal::net::LinkAddress::Scope::universe && !one.is_temporary_or_tentative) addresses.push_back(one.ip);
+    std::ranges::sort(addresses);
+    addresses.erase(std::ranges::unique(addresses).begin(), addresses.end());
+    return addresses;
+}
+
+class Guard {
+public:
+    Guard(asio::io_context& loop, const GuardOptions& options);
+    void prepare();
+    Task<> run_all();
+    Task<> stop_all();
+    void reload();
+
+private:
+    Context context_for(const ServiceRow& row);
+    Configuration read_configuration();
+    Task<> follow_addresses();
+    Task<> tell_status();
+    Status status() const;
+
+    const GuardOptions& options_;
+    fs::path file_;
+    hal::SystemClock clock_;
+    hal::process::Cgroups cgroups_;
+    Place place_;
+    hal::process::Descriptor lock_;
+    std::optional<Authority> authority_;
+    Configuration configuration_;
+    std::vector<std::string> problems_;  // of the configuration
+    std::vector<std::string> addresses_;
+    std::string site_;
+    std::vector<std::unique_ptr<Keeper>> keepers_;
+    std::unique_ptr<hal::net::Listener> status_listener_;
+    hal::WallTime since_;
+    hal::async::TaskGroup group_;
+};
+
+Guard::Guard(asio::io_context& loop, const GuardOptions& options)
+    : options_(options),
+      file_(options.config.empty() ? options.root / "etc/branchbox/config.yaml" : options.config),
+      place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root)},
+      since_(clock_.wall()),
+      group_(loop.get_executor(), "guard", keepers_max + 2) {}
+
+Configuration Guard::read_configuration() {
+    const auto good_file = data_folder(options_.root, area) / "last-good-configuration.json";
+    auto read = services::config::read_configuration(file_);
+    problems_.clear();
+    if (read.problems.empty()) {
+        auto text = json::serialize(read.values);
+        if (hal::disk::read_file(good_file, services::config::file_bytes_max) != text) hal::disk::replace_file(good_file, text, 0600);
+        return read;
+    }
+    for (const auto& problem : read.problems) {
+        problems_.push_back(problem.to_string());
+        hal::log::error(area, "{}", problem.to_string());
+    }
+    Configuration good;
+    if (const auto text = hal::disk::read_file(good_file, services::config::file_bytes_max)) {
+        boost::system::error_code failure;
+        auto values = json::parse(*text, failure);
+        if (!failure && values.is_object()) good.values = std::move(values.get_object());
+    }
+    hal::log::error(area, "the configuration does not hold; {}", good.values.empty() ? "the defaults run" : "the last good one runs");
+    return good;
+}
+
+void Guard::prepare() {
+    for (const auto* folder : {"run/branchbox", "var/lib/branchbox/guard"}) fs::create_directories(options_.root / folder);
+    lock_ = lock(options_.root);
+    if (!hal::process::set_oom_score(own_oom_score)) hal::log::warn(area, "this process may not protect the services from pods when memory runs out");
+    configuration_ = read_configuration();
+    site_ = configuration_.text("site", host_label());
+    authority_ = Authority::open(options_.root / "var/lib/branchbox/credentials", clock_);
+    addresses_ = own_addresses();
+    for (const auto& row : all_services()) {
+        keepers_.push_back(std::make_unique<Keeper>(row, place_, [this, &row] { return context_for(row); }));
+        const auto section = configuration_.section(row.name);
+        const auto* own = section.if_contains("listen");
+        keepers_.back()->bind(configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
+        if (!row.is_api_server) continue;
+        const auto port = keepers_.back()->endpoint("api").value().port;
+        write_admin_kubeconfig(options_.root / "etc/rancher/k3s/k3s.yaml", "https://127.0.0.1:" + std::to_string(port), *authority_, clock_);
+    }
+    const auto socket = status_socket(options_.root);
+    status_listener_ = hal::net::Listener::bind(place_.executor, {socket, 0, true});
+    if (::chmod(socket.c_str(), 0600) != 0) throw hal::system_error("chmod " + socket.string());
+}
+
+Context Guard::context_for(const ServiceRow& row) {
+    Context context;
+    context.site = site_;
+    context.settings = configuration_.section(row.name);
+    context.stops_pods = options_.stops_pods;
+    context.api_server = "https://127.0.0.1:6443";
+    const auto api = std::ranges::find_if(keepers_, [](const auto& keeper) { return keeper->row().is_api_server; });
+    if (api != keepers_.end()) context.api_server = "https://127.0.0.1:" + std::to_string((*api)->endpoint("api").value().port);
+    auto addresses = row.own_addresses();
+    addresses.insert(addresses.end(), addresses_.begin(), addresses_.end());
+    context.credentials = authority_->credentials_for(row.identity(site_), row.dns_names(site_), addresses, clock_);
+    return context;
+}
+
+Task<> Guard::run_all() {
+    group_.spawn("status", tell_status());
+    group_.spawn("addresses", follow_addresses());
+    for (auto& keeper : keepers_) {
+        hal::log::info(area, "starting {} ({})", keeper->row().name, keeper->endpoints());
+        group_.spawn(std::string(keeper->row().name), keeper->keep());
+    }
+    co_await group_.join();
+}
+
+Task<> Guard::stop_all() {
+    hal::log::info(area, "stopping");
+    // The API server last: the others say good-bye to it.
+    for (auto& keeper : keepers_ | std::views::reverse) co_await keeper->stop();
+    cgroups_.remove(place_.group);
+    group_.cancel();
+}
+
+void Guard::reload() {
+    const auto before = configuration_;
+    auto read = read_configuration();
+    if (!problems_.empty()) return;  // what runs, runs on
+    configuration_ = std::move(read);
+    for (auto& keeper : keepers_) {
+        const auto name = keeper->row().name;
+        if (before.section(name) == configuration_.section(name)) continue;
+        hal::log::info(area, "the section of {} changed; it is started anew", name);
+        keeper->renew();
+    }
+    if (before.text("site", "") != configuration_.text("site", "") || before.text("listen", "") != configuration_.text("listen", ""))
+        hal::log::warn(area, "site and listen hold from the next start of branchbox on");
+}
+
+Task<> Guard::follow_addresses() {
+    hal::net::NetlinkWatch watch(place_.executor);
+    for (;;) {
+        co_await watch.changed();
+        co_await hal::async::sleep_for(address_rest);
+        auto now = own_addresses();
+        if (now == addresses_) continue;
+        addresses_ = std::move(now);
+        for (auto& keeper : keepers_) {
+            // Its listeners stay open meanwhile: a client waits for a moment and is not refused.
+            if (!keeper->row().is_api_server) continue;
+            hal::log::info(area, "this machine's addresses changed; {} gets a new certificate", keeper->row().name);
+            keeper->renew();
+        }
+    }
+}
+
+Status Guard::status() const {
+    Status status;
+    const auto add = [&](std::string_view name, pid_t pid, unsigned restarts, bool is_ready, hal::WallTime since) {
+        status.processes.push_back({std::string(name), pid, pss_kib(pid), restarts, is_ready, since});
+    };
+    status.problems = problems_;
+    add(area, ::getpid(), 0, true, since_);
+    for (const auto& keeper : keepers_) {
+        add(keeper->row().name, keeper->pid(), keeper->restarts(), keeper->is_ready(), keeper->since());
+        status.problems.insert(status.problems.end(), keeper->problems().begin(), keeper->problems().end());
+    }
+    return status;
+}
+
+Task<> Guard::tell_status() {
+    for (;;) {
+        auto stream = co_await status_listener_->accept();
+        const auto text = to_json(status()) + "\n";
+        try {
+            co_await stream->write(std::as_bytes(std::span(text)));
+        } catch (const hal::Error& failure) {
+            if (failure.code() == hal::Code::cancelled) throw;  // others: who asked has left
+        }
+    }
+}
+
+}  // namespace
+
+fs::path status_socket(const fs::path& root) { return root / "run/branchbox/guard.sock"; }
+
+void run(const GuardOptions& options) {
+    hal::log::set_process("guard");
+    asio::io_context loop(1);
+    Guard guard(loop, options);
+    guard.prepare();
+    hal::async::TaskGroup group(loop.get_executor(), "run", 2);
+    asio::signal_set ends(loop, SIGINT, SIGTERM), reloads(loop, SIGHUP);
+    ends.async_wait([&](const boost::system::error_code& failure, int) {
+        if (!failure) group.spawn("stop", guard.stop_all());
+    });
+    const std::function<void()> await_reload = [&] {
+        reloads.async_wait([&](const boost::system::error_code& failure, int) {
+            if (failure) return;
+            guard.reload();
+            await_reload();
+        });
+    };
+    await_reload();
+    const auto until_stopped = [](Guard& what, asio::signal_set& first, asio::signal_set& second) -> Task<> {
+        co_await what.run_all();
+        first.cancel();
+        second.cancel();
+    };
+    group.spawn("guard", until_stopped(guard, ends, reloads));
+    loop.run();
+}
+
+}  // namespace firmware::guard

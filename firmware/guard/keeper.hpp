@@ -1,0 +1,86 @@
+// One service under the guard: its sockets, its process of the moment, and when that is started again.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firmware/guard/handover.hpp"
+#include "firmware/guard/services.hpp"
+#include "hal/async/task.hpp"
+#include "hal/base/clock.hpp"
+#include "hal/net/stream.hpp"
+#include "hal/process/cgroup.hpp"
+#include "hal/process/spawn.hpp"
+
+namespace firmware::guard {
+
+// Where every service runs.
+struct Place {
+    std::filesystem::path root;
+    hal::async::Executor executor;
+    const hal::Clock* clock;
+    const hal::process::Cgroups* cgroups;
+    std::string group;  // its control groups are GROUP/NAME
+};
+
+class Keeper {
+public:
+    // `context`: made anew for each process, so that a restart is a renewal of certificates.
+    Keeper(const ServiceRow& row, const Place& place, std::function<Context()> context);
+    ~Keeper();
+
+    // Binds its sockets: `listen` is the default address of public ports ("": every one), `own` the section's own
+    // "ADDR[:PORT]". Throws Error.
+    void bind(const std::string& listen, const std::string& own);
+    // Starts its process, and starts it again until stop().
+    hal::async::Task<> keep();
+    // Ends the process of the moment; keep() starts the next at once, with a new context.
+    void renew();
+    // Ends it for good: SIGTERM, after stop_time_max SIGKILL. keep() returns.
+    hal::async::Task<> stop();
+
+    [[nodiscard]] const ServiceRow& row() const { return row_; }
+    // 0: none runs at this moment.
+    [[nodiscard]] pid_t pid() const { return child_ ? child_->pid() : 0; }
+    [[nodiscard]] bool is_ready() const { return is_ready_; }
+    [[nodiscard]] unsigned restarts() const { return restarts_; }
+    [[nodiscard]] hal::WallTime since() const { return since_; }
+    [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
+    [[nodiscard]] std::string endpoints() const;  // "api [::]:6443"
+    [[nodiscard]] std::optional<hal::net::Endpoint> endpoint(std::string_view port) const;
+
+private:
+    struct Bound {
+        std::string name;
+        std::unique_ptr<hal::net::Listener> listener;  // null: `datagram`
+        hal::process::Descriptor datagram;
+        hal::net::Endpoint where;
+    };
+    hal::process::Pipe start();
+    void make_folders() const;
+    [[nodiscard]] std::string control_group() const;
+    void join_group(pid_t process) const;
+    hal::async::Task<> listen_to(hal::process::Descriptor pipe);
+    void heard(std::string_view line);
+
+    const ServiceRow& row_;
+    const Place& place_;
+    std::function<Context()> context_;
+    std::vector<Bound> sockets_;
+    std::optional<hal::process::Child> child_;
+    hal::async::Event stopping_, ended_;
+    bool is_ready_ = false, is_renewed_ = false;
+    unsigned restarts_ = 0;
+    hal::WallTime since_{};
+    std::vector<std::string> problems_;
+};
+
+// The user of a service under this root: no name in any file, but always the same number. Roots beside one another (tests)
+// have different ones.
+unsigned user_of(const ServiceRow& row, const std::filesystem::path& root);
+
+}  // namespace firmware::guard

@@ -2,12 +2,17 @@
 // ReplicaSets and every other kind that makes pods. Texts, fields and the order of causes are those of Kubernetes
 // 1.37.2 with its feature gates at their defaults.
 //
+// Updates are held to the rules of creation: the real server lets what was stored under older rules be kept, and this
+// store holds nothing older.
+//
 // Pure functions over decoded and defaulted objects.
 #pragma once
 
 #include <boost/json/object.hpp>
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "services/kube/kinds/report.hpp"
@@ -16,42 +21,26 @@ namespace services::kube::kinds {
 
 namespace json = boost::json;
 
-// What is let through: an object that was stored under older rules must stay changeable.
-struct PodOptions {
-    bool is_pod = false;  // a Pod itself, no template
-    bool allow_invalid_deletion_cost = false;
-    bool allow_indivisible_huge_pages = false;
-    bool allow_invalid_affinity_labels = false;
-    bool allow_invalid_node_affinity_labels = false;
-    bool allow_invalid_spread_selector = false;
-    bool keep_old_spread_keys_rule = false;
-    bool allow_reserved_token_path = false;
-    bool allow_host_sysctls = false;
-    bool allow_restarting_init_resize = false;
-    bool allow_user_namespace_devices = false;
-    bool allow_user_namespace_host_network = false;
-    bool allow_toleration_comparison = false;
-    bool allow_empty_image_volume = false;
-    bool allow_sys_admin_without_escalation = false;
-};
-// Null: there is no object before this one. `before`: a Pod or a PodTemplateSpec.
-PodOptions pod_options(const json::object* before);
-
 // `metadata`: of the Pod; null in a template. `path`: of the spec.
-void check_pod_spec(Report& report, const Path& path, const json::object& spec, const json::object* metadata,
-                    const PodOptions& options);
+void check_pod_spec(Report& report, const Path& path, const json::object& spec, const json::object* metadata);
 // A PodTemplateSpec.
-void check_pod_template(Report& report, const Path& path, const json::object& pod_template, const PodOptions& options);
+void check_pod_template(Report& report, const Path& path, const json::object& pod_template);
 // Annotations that mean something to pods. `spec` is the pod's.
-void check_pod_annotations(Report& report, const Path& path, const json::object& annotations, const json::object& spec,
-                           const PodOptions& options);
+void check_pod_annotations(Report& report, const Path& path, const json::object& annotations, const json::object& spec);
 // Annotations of older times must say what the fields say.
 void check_seccomp_agreement(Report& report, const Path& spec_path, const json::object& annotations, const json::object& spec);
 void check_apparmor_agreement(Report& report, const Path& spec_path, const json::object& annotations, const json::object& spec);
 
-// Drops what a 1.37 server drops because its feature is off, unless `before` (null: none) has it.
-void drop_disabled_fields(json::object& spec, const json::object* before);
+// Drops what a 1.37 server drops because its feature is off.
+void drop_disabled_fields(json::object& spec);
+void drop_disabled_annotations(json::object& metadata);
+void prepare_pod_template(json::object& pod_template);
 
+// The AppArmor profile that an annotation of older times names; nothing when it names none.
+std::optional<json::object> apparmor_profile_of(std::string_view annotation);
+
+// A name that becomes a host name should be one label. `used_for`: "the Pod's hostname".
+std::vector<std::string> host_name_warnings(std::string_view name, std::string_view used_for);
 // Warnings about a Pod (`path` empty) or a template (`path` spec.template). `owner`: has metadata and spec.
 std::vector<std::string> pod_warnings(const Path& path, const json::object& owner);
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <array>
 
+#include "services/kube/kinds/labels.hpp"
 #include "services/kube/kinds/names.hpp"
 #include "services/kube/kinds/pod_spec_checks.hpp"
 #include "services/kube/kinds/pod_spec_resources.hpp"
-#include "services/kube/kinds/selector.hpp"
 #include "services/kubeclient/object.hpp"
 
 namespace services::kube::kinds {

@@ -54,6 +54,7 @@ json::value field_form(const GoField& field, const json::value* value) {
         case 'b': return value != nullptr ? *value : json::value(false);
         case '0': return value != nullptr ? *value : json::value(0);
         case 'q': return value != nullptr ? *value : json::value("0");
+        case 'l': return go_selector(value);
         case 'n': return value != nullptr ? sorted(*value) : json::value(nullptr);
         case '[': return value != nullptr ? go_list_form(field.kind.substr(1), *value) : json::value(nullptr);
         case '*': return value != nullptr ? go_form(field.kind.substr(1), *value) : json::value(nullptr);
@@ -117,6 +118,17 @@ json::value go_list_form(std::string_view type, const json::value& list) {
     if (!list.is_array()) return nullptr;
     json::array out;
     for (const auto& element : list.get_array()) out.push_back(go_form(type, element));
+    return out;
+}
+
+json::value go_map(const json::value* map) {
+    return map == nullptr || !map->is_object() || map->get_object().empty() ? json::value() : sorted(*map);
+}
+
+json::value go_selector(const json::value* selector) {
+    if (selector == nullptr || !selector->is_object()) return nullptr;
+    auto out = selector->get_object();
+    if (auto* labels = out.if_contains("matchLabels")) *labels = sorted(*labels);
     return out;
 }
 

@@ -19,6 +19,12 @@ json::value go_form(std::string_view type, const json::value& value);
 // The same for a list of `type`.
 json::value go_list_form(std::string_view type, const json::value& list);
 
+// A map, with its keys sorted as Go prints them; null when it is null or empty.
+json::value go_map(const json::value* map);
+
+// A metav1.LabelSelector, as stored, with its labels sorted.
+json::value go_selector(const json::value* selector);
+
 // json.MarshalIndent(value, "", " "), keys of maps sorted as far as `value` has them sorted.
 std::string go_indented(const json::value& value);
 

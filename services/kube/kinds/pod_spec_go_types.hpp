@@ -1,6 +1,6 @@
 // The internal types of the real server that its messages print, one row each: `GoName[=jsonName]:kind`. Without a JSON
 // name it is the Go name with a small first letter. Kinds: s string, b bool, 0 number or int-or-string, q quantity,
-// n anything that may be nil (printed as clients write it), o an embedded ObjectMeta, T a struct, *T a pointer to one,
+// n anything that may be nil (printed as clients write it), l a LabelSelector, o an embedded ObjectMeta, T a struct, *T a pointer to one,
 // [T a slice of them. Taken from Kubernetes 1.37.2; private to pod_spec_go_form.cpp.
 #pragma once
 
@@ -25,7 +25,7 @@ inline constexpr auto go_types = std::to_array<GoType>({
     {"Capabilities", "Add:n Drop:n"},
     {"CephFSVolumeSource", "Monitors:n Path:s User:s SecretFile:s SecretRef:*LocalObjectReference ReadOnly:b"},
     {"CinderVolumeSource", "VolumeID:s FSType=fsType:s ReadOnly:b SecretRef:*LocalObjectReference"},
-    {"ClusterTrustBundleProjection", "Name:n SignerName:n LabelSelector:n Optional:n Path:s User:n"},
+    {"ClusterTrustBundleProjection", "Name:n SignerName:n LabelSelector:l Optional:n Path:s User:n"},
     {"ConfigMapEnvSource", "Name:s Optional:n"},
     {"ConfigMapKeySelector", "Name:s Key:s Optional:n"},
     {"ConfigMapProjection", "Name:s Items:[KeyToPath Optional:n"},
@@ -94,7 +94,7 @@ inline constexpr auto go_types = std::to_array<GoType>({
     {"NodeSelectorTerm", "MatchExpressions:[NodeSelectorRequirement MatchFields:[NodeSelectorRequirement"},
     {"ObjectFieldSelector", "APIVersion=apiVersion:s FieldPath:s"},
     {"PersistentVolumeClaimSpec",
-     "AccessModes:n Selector:n Resources:VolumeResourceRequirements VolumeName:s StorageClassName:n "
+     "AccessModes:n Selector:l Resources:VolumeResourceRequirements VolumeName:s StorageClassName:n "
      "VolumeMode:n DataSource:*TypedLocalObjectReference DataSourceRef:*TypedObjectReference "
      "VolumeAttributesClassName:n"},
     {"PersistentVolumeClaimTemplate", "ObjectMeta=metadata:o Spec:PersistentVolumeClaimSpec"},
@@ -104,7 +104,7 @@ inline constexpr auto go_types = std::to_array<GoType>({
      "RequiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm "
      "PreferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm"},
     {"PodAffinityTerm",
-     "LabelSelector:n Namespaces:n TopologyKey:s NamespaceSelector:n MatchLabelKeys:n MismatchLabelKeys:n"},
+     "LabelSelector:l Namespaces:n TopologyKey:s NamespaceSelector:l MatchLabelKeys:n MismatchLabelKeys:n"},
     {"PodAntiAffinity",
      "RequiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm "
      "PreferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm"},
@@ -174,7 +174,7 @@ inline constexpr auto go_types = std::to_array<GoType>({
     {"TCPSocketAction", "Port:0 Host:s"},
     {"Toleration", "Key:s Operator:s Value:s Effect:s TolerationSeconds:n"},
     {"TopologySpreadConstraint",
-     "MaxSkew:0 TopologyKey:s WhenUnsatisfiable:s LabelSelector:n MinDomains:n NodeAffinityPolicy:n "
+     "MaxSkew:0 TopologyKey:s WhenUnsatisfiable:s LabelSelector:l MinDomains:n NodeAffinityPolicy:n "
      "NodeTaintsPolicy:n MatchLabelKeys:n"},
     {"TypedLocalObjectReference", "APIGroup=apiGroup:n Kind:s Name:s"},
     {"TypedObjectReference", "APIGroup=apiGroup:n Kind:s Name:s Namespace:n"},

@@ -3,9 +3,9 @@
 #include <format>
 #include <string>
 
+#include "services/kube/kinds/labels.hpp"
 #include "services/kube/kinds/names.hpp"
 #include "services/kube/kinds/pod_spec_checks.hpp"
-#include "services/kube/kinds/selector.hpp"
 #include "services/kubeclient/object.hpp"
 
 namespace services::kube::kinds {

@@ -216,6 +216,13 @@ void check_security_annotations(Report& report, const Path& path, const json::ob
     }
 }
 
+std::optional<json::object> apparmor_profile_of(std::string_view annotation) {
+    if (annotation == "unconfined") return json::object{{"type", "Unconfined"}};
+    if (annotation == "runtime/default") return json::object{{"type", "RuntimeDefault"}};
+    if (!annotation.starts_with("localhost/") || annotation.size() == 10) return std::nullopt;
+    return json::object{{"type", "Localhost"}, {"localhostProfile", annotation.substr(10)}};
+}
+
 void check_seccomp_agreement(Report& report, const Path& spec_path, const json::object& annotations, const json::object& spec) {
     const auto check_one = [&](const Path& path, std::string_view key, const json::object& context) {
         const auto* annotation = annotations.if_contains(key);

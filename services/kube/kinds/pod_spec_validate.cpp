@@ -6,10 +6,10 @@
 #include <limits>
 #include <string>
 
+#include "services/kube/kinds/labels.hpp"
 #include "services/kube/kinds/names.hpp"
 #include "services/kube/kinds/pod_spec_checks.hpp"
 #include "services/kube/kinds/pod_spec_go_form.hpp"
-#include "services/kube/kinds/selector.hpp"
 #include "services/kube/kinds/service_addresses.hpp"
 #include "services/kubeclient/object.hpp"
 

@@ -298,6 +298,14 @@ private:
 
 }  // namespace
 
+std::vector<std::string> host_name_warnings(std::string_view name, std::string_view used_for) {
+    std::string faults;
+    for (const auto& fault : check_dns1123_label(name)) faults += (faults.empty() ? "" : " ") + fault;
+    if (faults.empty()) return {};
+    return {std::format("metadata.name: this is used in {}, which can result in surprising behavior; a DNS label is recommended: [{}]",
+                        used_for, faults)};
+}
+
 std::vector<std::string> pod_warnings(const Path& path, const json::object& owner) { return Warnings(path, owner).take(); }
 
 }  // namespace services::kube::kinds

@@ -21,6 +21,7 @@ struct PatchError {
         malformed,       // 400 BadRequest
         unprocessable,   // 422: the patch is well-formed, but does not apply
         too_large,       // 413
+        internal,        // 500: what the real server has no better status for
     } kind = Kind::malformed;
     std::string message;
 };

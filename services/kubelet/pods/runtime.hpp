@@ -37,7 +37,7 @@ struct RuntimeOptions {
 
 struct Creation {
     std::string id;               // unique, [A-Za-z0-9_.-]
-    boost::json::object config;   // OCI runtime-spec config.json
+    boost::json::object config;   // OCI runtime-spec config.json, with linux.cgroupsPath
     std::filesystem::path log_file;  // CRI format; its folder exists
     bool has_terminal = false;    // as config.process.terminal says
     bool has_stdin = false;       // a pipe that attach() can write to

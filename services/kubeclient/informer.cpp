@@ -138,6 +138,7 @@ Task<> Informer::watch_once() {
 void Informer::put(json::object object) {
     if (auto* metadata = object.if_contains("metadata"); metadata != nullptr && metadata->is_object())
         metadata->get_object().erase("managedFields");
+    if (options_.transform) options_.transform(object);
     ObjectKey key{namespace_of(object), name_of(object)};
     auto now = std::make_shared<const json::object>(std::move(object));
     const auto known = objects_.find(key);
@@ -239,6 +240,8 @@ Informer& InformerSet::of(const Resource& resource) {
     }
     return *entry.informer;
 }
+
+bool InformerSet::contains(const Resource& resource) const { return entries_.contains(resource.group + "/" + resource.plural); }
 
 void InformerSet::start(hal::async::TaskGroup& group) {
     for (auto& [name, entry] : entries_) {

@@ -29,6 +29,9 @@ public:
         std::string name_space;                      // "": all
         std::string label_selector, field_selector;
         std::size_t objects_max = 100'000;
+        // Cuts an object to what will be read, before it is cached. Must keep metadata's name, namespace, uid and
+        // resourceVersion.
+        std::function<void(json::object&)> transform = nullptr;
     };
     // Called on the loop, one change at a time, after the cache has it. Must not block.
     struct Handlers {
@@ -100,6 +103,7 @@ public:
     Informer& of(const Resource& resource);
     void start(hal::async::TaskGroup& group);
     Task<> wait_synced();
+    [[nodiscard]] bool contains(const Resource& resource) const;  // made already
 
 private:
     struct Entry {

@@ -4,6 +4,7 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/json/serialize.hpp>
 
 namespace services::kube::controllers {
 
@@ -54,6 +55,30 @@ void put_count(json::object& status, std::string_view name, std::int64_t count) 
 void remove_condition(json::array& conditions, std::string_view type) {
     for (auto entry = conditions.begin(); entry != conditions.end();)
         entry = text(as_object(*entry), "type") == type ? conditions.erase(entry) : entry + 1;
+}
+
+namespace {
+
+Task<> send(Client client, std::string method, std::string target, json::value body) {
+    http::Request request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    HAL_REQUIRE(request.split_target());
+    request.headers.set("Content-Type", "application/json");
+    request.body = json::serialize(body);
+    co_await client.send(std::move(request));
+}
+
+}  // namespace
+
+Task<> delete_collection(Client client, Resource resource, std::string name_space) {
+    co_await send(client, "DELETE", resource.path(name_space),
+                  json::object{{"kind", "DeleteOptions"}, {"apiVersion", "v1"}, {"propagationPolicy", "Background"}});
+}
+
+Task<> put_subresource(Client client, Resource resource, json::object object, std::string subresource) {
+    auto target = resource.path(namespace_of(object), name_of(object), subresource);
+    co_await send(client, "PUT", std::move(target), std::move(object));
 }
 
 }  // namespace services::kube::controllers

@@ -51,6 +51,13 @@ private:
     std::size_t workers_;
 };
 
+// A resource that the API serves, with the kind its objects have: what garbage collection and the end of a namespace go
+// over.
+struct Served {
+    Resource resource;
+    std::string kind;
+};
+
 // A create was refused because the namespace is gone or on its way out: nothing to do, and nothing to report.
 bool is_namespace_ending(const ApiError& error);
 // Runs all at once and waits for all; what each threw, null for success. Cancelled, it cancels them and throws.
@@ -59,5 +66,8 @@ std::string message_of(const std::exception_ptr& failure);
 // Puts a count where the real system has `omitempty`: nothing is written for zero.
 void put_count(json::object& status, std::string_view name, std::int64_t count);
 void remove_condition(json::array& conditions, std::string_view type);
+// DELETE of all objects of a resource in a namespace; PUT to a subresource.
+Task<> delete_collection(Client client, Resource resource, std::string name_space);
+Task<> put_subresource(Client client, Resource resource, json::object object, std::string subresource);
 
 }  // namespace services::kube::controllers

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "services/kube/kinds/names.hpp"
+#include "services/kube/kinds/pod_admission.hpp"
 #include "services/kube/kinds/pod_checks.hpp"
 #include "services/kube/kinds/pod_spec.hpp"
 #include "services/kube/kinds/pod_spec_checks.hpp"
@@ -95,16 +96,14 @@ void prepare_create(json::object& pod) {
     status["qosClass"] = qos_class_of(object_at(pod, "spec"));
 }
 
-void keep_if_absent(json::object& spec, const json::object& before, std::string_view name) {
-    if (const auto* old = field(before, name); old != nullptr && field(spec, name) == nullptr) spec[name] = *old;
-}
-
 void prepare_update(json::object& pod, const json::object& before) {
     pod["status"] = object_at(before, "status");
+    admit_pod_update(pod, before);
     auto& spec = kubeclient::make_object(pod, "spec");
     const auto& old_spec = object_at(before, "spec");
-    // What clients may not know, or leave to admission.
-    for (const auto* name : {"resources", "priority", "preemptionPolicy"}) keep_if_absent(spec, old_spec, name);
+    // Clients from before pod-level resources do not send them back.
+    if (const auto* resources = field(old_spec, "resources"); resources != nullptr && field(spec, "resources") == nullptr)
+        spec["resources"] = *resources;
     drop_disabled_fields(spec);
     auto& metadata = kubeclient::make_object(pod, "metadata");
     drop_disabled_annotations(metadata);

@@ -116,6 +116,13 @@ void admit_pod(json::object& pod, std::string_view suffix5, const json::object* 
     tolerate_failing_nodes(spec);
 }
 
+void admit_pod_update(json::object& pod, const json::object& before) {
+    auto& spec = kubeclient::make_object(pod, "spec");
+    for (const auto* name : {"priority", "preemptionPolicy"})
+        if (const auto* old = field(object_at(before, "spec"), name); old != nullptr && field(spec, name) == nullptr) spec[name] = *old;
+    tolerate_failing_nodes(spec);
+}
+
 std::string_view service_account_of(const json::object& pod) {
     const auto name = text(pod, "spec.serviceAccountName");
     return name.empty() ? "default" : name;

@@ -20,6 +20,9 @@ std::string pod_refusal(const json::object& pod);
 // null when it is not at hand; it then counts as one that says nothing about tokens and secrets.
 void admit_pod(json::object& pod, std::string_view suffix5, const json::object* service_account = nullptr);
 
+// The same plugins on an update: what they set stays when a client leaves it out.
+void admit_pod_update(json::object& pod, const json::object& before);
+
 // The name of the ServiceAccount that `pod` runs as.
 std::string_view service_account_of(const json::object& pod);
 

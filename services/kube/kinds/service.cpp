@@ -60,10 +60,16 @@ void apply_defaults(json::object& service) {
             });
 }
 
+// An ExternalName takes no traffic.
+void drop_internal_policy(json::object& service) {
+    if (!has_cluster_ip(service)) object_member(service, "spec")->erase("internalTrafficPolicy");
+}
+
 // clusterIPs follows a clusterIP that stands alone, as clients from before it write.
 void prepare_create(json::object& service) {
     service["status"] = json::object{{"loadBalancer", json::object()}};
     auto& spec = kubeclient::make_object(service, "spec");
+    drop_internal_policy(service);
     if (const auto ip = text(spec, "clusterIP"); !ip.empty() && array_at(spec, "clusterIPs").empty())
         spec["clusterIPs"] = json::array{json::value(ip)};
 }
@@ -144,6 +150,7 @@ void prepare_update(json::object& service, const json::object& before) {
     keep_allocated(service, before);
     settle_cluster_ips(*object_member(service, "spec"), object_at(before, "spec"));
     drop_unused(service, before);
+    drop_internal_policy(service);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@ Causes validate_service_status(const json::object& service, const json::object& 
 std::vector<std::string> service_warnings(const json::object& service);
 
 // What validations of creation and update share. `before` is empty on create: what stood there stays valid.
+// Addresses and families come first: the real server's allocator looks at them, and when it refuses them nothing else is said.
+bool stops_at_addresses(Report& report, const json::object& service, const json::object& before);
 void check_service(Report& report, const json::object& service, const json::object& before);
 void check_load_balancer_class(Report& report, const json::object& service);
 

@@ -96,6 +96,7 @@ void check_ingress(Report& report, const Path& path, const json::object& ingress
 
 Causes validate_service_update(const json::object& service, const json::object& before) {
     Report report;
+    if (stops_at_addresses(report, service, before)) return report.take();
     check_cluster_ip_changes(report, service, before);
     check_family_changes(report, service, before);
     check_class_change(report, service, before);

@@ -35,12 +35,14 @@ struct ApplyConflict {
     std::string field;    // `.spec.replicas`
 };
 struct ApplyError {
-    bool is_conflict = false;            // 409 with these conflicts; else 400 with `message`
+    bool is_conflict = false;            // 409 with these conflicts; else 400 with `message`,
+    bool is_internal = false;            // or 500, as the real server answers what does not fit the type
     std::string message;                 // the Status message
     std::vector<ApplyConflict> conflicts;  // details.causes, reason FieldManagerConflict
 };
-// Server-side apply: `live` (null: does not exist) merged with `config` for tracking.manager; fields that this manager
-// applied before and no longer states go, unless another manager owns them. The result carries managedFields.
+// Server-side apply of a configuration as it was sent (not normalised: it owns what it states): `live` (null: does not
+// exist) merged with `config` for tracking.manager. Fields that this manager applied before and no longer states go, unless
+// another manager owns them. The result is normalised and carries managedFields; new items still lack their defaults.
 std::expected<json::object, ApplyError> apply(const Type& type, const json::object* live, const json::object& config,
                                               const Tracking& tracking, bool force);
 

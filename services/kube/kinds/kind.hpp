@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hal/base/clock.hpp"
@@ -40,21 +41,21 @@ struct Column {
 struct Subresource {
     std::string_view name;                  // "status", "scale", "log", ...
     std::string_view verbs;                 // "get,patch,update"
-    std::string_view response_kind;         // "" = the kind itself; else "autoscaling/v1/Scale"
+    std::string_view response_kind;         // "" = the kind itself; else "autoscaling/v1/Scale" or, without a group, "PodExecOptions"
 };
 
 struct Kind {
     schema::GroupVersionKind gvk;
     std::string_view plural, singular, list_kind;
-    std::string_view short_names;   // "po" or "deploy"; comma-separated
-    std::string_view categories;    // "all"
+    std::string_view short_names = {};  // "po" or "deploy"; comma-separated
+    std::string_view categories = {};   // "all"
     std::string_view verbs = "create,delete,deletecollection,get,list,patch,update,watch";
     bool is_namespaced = true;
     bool is_relaxed = false;        // Leases, Events: Durability::relaxed
     bool has_status = false;        // status is a subresource: spec updates drop status and the other way round
     bool has_generation = false;    // metadata.generation moves with spec
-    std::span<const Subresource> subresources;
-    std::span<const Column> columns;
+    std::span<const Subresource> subresources = {};
+    std::span<const Column> columns = {};
 
     // All optional (null: nothing to do). `object` is decoded and normalised.
     void (*apply_defaults)(json::object& object) = nullptr;
@@ -71,6 +72,14 @@ struct Kind {
     std::vector<std::pair<std::string, std::string>> (*selectable_fields)(const json::object& object) = nullptr;
     // A write of the status subresource, after spec has been put back: carries over what it must not lose.
     void (*prepare_status)(json::object& object, const json::object& before) = nullptr;
+
+    std::string_view deprecation = {};  // a Warning (299) on every request for this kind, reads too, before others
+
+    // Two kinds that are one object in two forms (Events of v1 and of events.k8s.io/v1): this one is kept as objects of
+    // `stored_as`, and the two functions change the form, apiVersion included. Null: kept as it is.
+    const schema::GroupVersionKind* stored_as = nullptr;
+    json::object (*to_stored)(const json::object& object) = nullptr;
+    json::object (*from_stored)(const json::object& object) = nullptr;
 };
 
 // Every kind served, in discovery order. find: null when not served.
@@ -81,6 +90,8 @@ const Kind* find_kind(const schema::GroupVersionKind& gvk);
 // metadata rules common to all kinds (names, labels, annotations, finalizers, ownerReferences, immutable fields): ObjectMeta validation.
 Causes validate_metadata(const Kind& kind, const json::object& object);
 Causes validate_metadata_update(const Kind& kind, const json::object& object, const json::object& before);
+// The causes of one answer, each once: those of metadata and of the kind are joined so.
+Causes without_repeats(Causes causes);
 // "3m5s", "2d", as kubectl's Table ages (duration.HumanDuration).
 std::string human_duration(std::chrono::seconds age);
 

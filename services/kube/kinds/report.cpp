@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <format>
 #include <iterator>
+#include <set>
+#include <utility>
 
 namespace services::kube::kinds {
 namespace {
@@ -88,16 +90,16 @@ void append_json(std::string& out, const json::value& value) {
     out += json::serialize(value);
 }
 
-std::string printed(const json::value& value) {
-    if (const auto* text = value.if_string()) return go_quoted(*text);
-    return go_json(value);
-}
-
 std::string counted(std::size_t count, std::string_view unit) {
     return std::format("{} {}{}", count, unit, count == 1 ? "" : "s");
 }
 
 }  // namespace
+
+Printed::Printed(const json::value& value) : text_(value.is_string() ? go_quoted(value.get_string()) : go_json(value)) {}
+Printed::Printed(const json::array& value) : Printed(json::value(value)) {}
+Printed::Printed(const json::object& value) : Printed(json::value(value)) {}
+std::string Printed::quoted(std::string_view text) { return go_quoted(text); }
 
 Path Path::child(std::string_view name) const {
     return Path(text_.empty() ? std::string(name) : std::format("{}.{}", text_, name));
@@ -112,34 +114,34 @@ void Report::put(std::string_view reason, std::string_view words, const Path& pa
     (is_declaring_ ? declared_ : causes_).push_back({std::string(reason), std::move(message), path.text()});
 }
 
-void Report::invalid(const Path& path, const json::value& value, std::string_view detail) {
-    put("FieldValueInvalid", "Invalid value", path, printed(value), detail);
+void Report::invalid(const Path& path, const Printed& value, std::string_view detail) {
+    put("FieldValueInvalid", "Invalid value", path, value.text(), detail);
 }
 
-void Report::invalid(const Path& path, const json::value& value, std::span<const std::string> messages) {
+void Report::invalid(const Path& path, const Printed& value, std::span<const std::string> messages) {
     for (const auto& message : messages) invalid(path, value, message);
 }
 
 void Report::required(const Path& path, std::string_view detail) { put("FieldValueRequired", "Required value", path, {}, detail); }
 
-void Report::not_supported(const Path& path, const json::value& value, std::initializer_list<std::string_view> supported) {
+void Report::not_supported(const Path& path, const Printed& value, std::initializer_list<std::string_view> supported) {
     not_supported(path, value, std::span(supported.begin(), supported.size()));
 }
 
-void Report::not_supported(const Path& path, const json::value& value, std::span<const std::string_view> supported) {
+void Report::not_supported(const Path& path, const Printed& value, std::span<const std::string_view> supported) {
     std::string detail;
     for (const auto text : supported) detail += (detail.empty() ? "supported values: " : ", ") + go_quoted(text);
-    put("FieldValueNotSupported", "Unsupported value", path, printed(value), detail);
+    put("FieldValueNotSupported", "Unsupported value", path, value.text(), detail);
 }
 
 void Report::forbidden(const Path& path, std::string_view detail) { put("FieldValueForbidden", "Forbidden", path, {}, detail); }
 
-void Report::duplicate(const Path& path, const json::value& value) {
-    put("FieldValueDuplicate", "Duplicate value", path, printed(value), {});
+void Report::duplicate(const Path& path, const Printed& value) {
+    put("FieldValueDuplicate", "Duplicate value", path, value.text(), {});
 }
 
-void Report::not_found(const Path& path, const json::value& value) {
-    put("FieldValueNotFound", "Not found", path, printed(value), {});
+void Report::not_found(const Path& path, const Printed& value) {
+    put("FieldValueNotFound", "Not found", path, value.text(), {});
 }
 
 void Report::too_long(const Path& path, std::size_t bytes_max) {
@@ -158,8 +160,8 @@ void Report::too_few(const Path& path, std::size_t actual, std::size_t items_min
     put("FieldValueTooFew", "Too few", path, std::to_string(actual), "must have at least " + counted(items_min, "item"));
 }
 
-void Report::type_invalid(const Path& path, const json::value& value, std::string_view detail) {
-    put("FieldValueTypeInvalid", "Invalid value", path, printed(value), detail);
+void Report::type_invalid(const Path& path, const Printed& value, std::string_view detail) {
+    put("FieldValueTypeInvalid", "Invalid value", path, value.text(), detail);
 }
 
 void Report::internal(const Path& path, std::string_view detail) { put("InternalError", "Internal error", path, {}, detail); }
@@ -170,7 +172,13 @@ void Report::append(Causes causes) { std::ranges::move(causes, std::back_inserte
 
 Causes Report::take() {
     append(std::exchange(declared_, {}));
-    return std::exchange(causes_, {});
+    return without_repeats(std::exchange(causes_, {}));
+}
+
+Causes without_repeats(Causes causes) {
+    std::set<std::pair<std::string, std::string>> seen;
+    std::erase_if(causes, [&](const Cause& cause) { return !seen.emplace(cause.field, cause.message).second; });
+    return causes;
 }
 
 std::string go_quoted(std::string_view text) {

@@ -8,6 +8,7 @@
 
 #include <boost/json/value.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <initializer_list>
 #include <span>
@@ -33,23 +34,42 @@ private:
     std::string text_;
 };
 
+// A value as a cause shows it. Implicit, so that callers name what they have.
+class Printed {
+public:
+    Printed(const json::value& value);  // NOLINT(google-explicit-constructor)
+    Printed(const json::array& value);  // NOLINT(google-explicit-constructor)
+    Printed(const json::object& value);  // NOLINT(google-explicit-constructor)
+    Printed(std::nullptr_t) : text_("null") {}  // NOLINT(google-explicit-constructor)
+    template <std::integral Number>
+    Printed(Number value) : Printed(json::value(value)) {}  // NOLINT(google-explicit-constructor)
+    template <typename Text>
+        requires(std::convertible_to<const Text&, std::string_view> && !std::same_as<Text, json::value>)
+    Printed(const Text& value) : text_(quoted(value)) {}  // NOLINT(google-explicit-constructor)
+    [[nodiscard]] const std::string& text() const { return text_; }
+
+private:
+    std::string text_;
+    static std::string quoted(std::string_view text);
+};
+
 class Report {
 public:
     // `messages` as the functions of names.hpp return them: one cause each.
-    void invalid(const Path& path, const json::value& value, std::string_view detail);
-    void invalid(const Path& path, const json::value& value, std::span<const std::string> messages);
+    void invalid(const Path& path, const Printed& value, std::string_view detail);
+    void invalid(const Path& path, const Printed& value, std::span<const std::string> messages);
     void required(const Path& path, std::string_view detail = {});
     // `supported` in the order given (callers that mirror Go's sets sort them).
-    void not_supported(const Path& path, const json::value& value, std::initializer_list<std::string_view> supported);
-    void not_supported(const Path& path, const json::value& value, std::span<const std::string_view> supported);
+    void not_supported(const Path& path, const Printed& value, std::initializer_list<std::string_view> supported);
+    void not_supported(const Path& path, const Printed& value, std::span<const std::string_view> supported);
     void forbidden(const Path& path, std::string_view detail = {});
-    void duplicate(const Path& path, const json::value& value);
-    void not_found(const Path& path, const json::value& value);
+    void duplicate(const Path& path, const Printed& value);
+    void not_found(const Path& path, const Printed& value);
     void too_long(const Path& path, std::size_t bytes_max);
     void too_long_characters(const Path& path, std::size_t characters_max);
     void too_many(const Path& path, std::size_t actual, std::size_t items_max);
     void too_few(const Path& path, std::size_t actual, std::size_t items_min);
-    void type_invalid(const Path& path, const json::value& value, std::string_view detail);
+    void type_invalid(const Path& path, const Printed& value, std::string_view detail);
     void internal(const Path& path, std::string_view detail);
 
     // The same verbs for causes that come last.
@@ -61,7 +81,7 @@ public:
     [[nodiscard]] bool is_empty() const { return causes_.empty() && declared_.empty(); }
     // Counts causes so far: what Go's `len(allErrs) == before` asks.
     [[nodiscard]] std::size_t size() const { return causes_.size() + declared_.size(); }
-    // All causes, declared ones last. Leaves the report empty.
+    // All causes, declared ones last, each once. Leaves the report empty.
     [[nodiscard]] Causes take();
 
 private:

@@ -27,7 +27,8 @@ const Rules& node_rules();
 const Rules& config_map_rules();
 const Rules& secret_rules();
 const Rules& service_account_rules();
-const Rules& event_rules();
+const Rules& event_rules();      // v1
+const Rules& new_event_rules();  // events.k8s.io/v1
 const Rules& endpoints_rules();
 const Rules& endpoint_slice_rules();
 const Rules& lease_rules();

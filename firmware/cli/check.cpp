@@ -2,9 +2,32 @@
 #include <print>
 
 #include "firmware/cli/commands.hpp"
+#include "hal/disk/file.hpp"
 #include "services/config/configuration.hpp"
+#include "services/kube/check/manifest.hpp"
 
 namespace firmware::cli {
+namespace {
+
+namespace manifests = services::kube::check;
+
+// Prints what is wrong with one file; how many problems.
+std::size_t check_manifest(const std::string& file, const std::string& text) {
+    const auto findings = manifests::check_manifest(text);
+    for (const auto& finding : findings) {
+        std::println("{}:{}:{}: {}", file, finding.line, finding.column, finding.message);
+        if (!finding.hint.empty()) std::println("    hint: {}", finding.hint);
+    }
+    return findings.size();
+}
+
+std::size_t check_configuration(const std::string& file) {
+    const auto configuration = services::config::read_configuration(file);
+    for (const auto& problem : configuration.problems) std::println("{}", problem.to_string());
+    return configuration.problems.size();
+}
+
+}  // namespace
 
 int check(const std::vector<std::string>& files) {
     int status = exit_ok;
@@ -15,9 +38,9 @@ int check(const std::vector<std::string>& files) {
             status = exit_usage;
             continue;
         }
-        const auto configuration = services::config::read_configuration(file);
-        for (const auto& problem : configuration.problems) std::println("{}", problem.to_string());
-        if (configuration.problems.empty())
+        const auto text = hal::disk::read_file(file, manifests::manifest_bytes_max).value_or("");
+        const auto problems = manifests::is_manifest(text) ? check_manifest(file, text) : check_configuration(file);
+        if (problems == 0)
             std::println("{}: ok", file);
         else if (status == exit_ok)
             status = exit_failed;

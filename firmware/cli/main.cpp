@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
         auto* version = app.add_subcommand("version", "version, commit and libraries");
         auto* check = app.add_subcommand("check", "validates configuration files and says how to mend them");
         std::vector<std::string> files;
-        check->add_option("FILE", files, "the box's config.yaml; its drop-ins in FILE.d are read too")->required();
+        check->add_option("FILE", files, "Kubernetes manifests, or the box's config.yaml with its drop-ins in FILE.d")->required();
         auto* service = app.add_subcommand("service", "runs one service alone, in the foreground: " + firmware::cli::service_names());
         firmware::cli::ServiceArguments arguments;
         service->add_option("NAME", arguments.name, "the service")->required();

@@ -2,14 +2,18 @@
 #include <CLI/CLI.hpp>
 
 #include <exception>
+#include <filesystem>
 #include <print>
 #include <string>
 #include <vector>
 
 #include "firmware/cli/commands.hpp"
+#include "firmware/cli/k3s.hpp"
 
 int main(int argc, char** argv) {
     try {
+        if (std::filesystem::path(argv[0]).filename() == "k3s") return firmware::cli::k3s(argc, argv);
+        if (argc > 1 && std::string_view(argv[1]) == "k3s") return firmware::cli::k3s(argc - 1, argv + 1);
         CLI::App app("Branchbox: a branch office's own infrastructure in one box", "branchbox");
         app.require_subcommand(1);
         auto* run = app.add_subcommand("run", "runs the whole appliance, in the foreground");

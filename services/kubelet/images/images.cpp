@@ -31,6 +31,7 @@ struct ImageStore::State {
     std::map<std::string, std::vector<std::filesystem::path>> holders;
     std::map<std::string, std::string> refused;  // archives that did not hold: path -> version
     std::uint64_t revision = 0;
+    std::function<void()> changed;
     // One change at a time: who comes later waits for the event, made on the executor of the first caller.
     bool is_changing = false;
     std::unique_ptr<hal::async::Event> changed;
@@ -54,6 +55,7 @@ struct ImageStore::State {
         co_await hal::async::offload(pool, write);
         index = std::move(next);
         ++revision;
+        if (changed) changed();
     }
 
     Task<> sweep();
@@ -251,6 +253,8 @@ Task<> ImageStore::sweep() {
     const auto held = co_await turn(*state_);
     co_await state_->sweep();
 }
+
+void ImageStore::on_change(std::function<void()> callback) { state_->changed = std::move(callback); }
 
 std::uint64_t ImageStore::revision() const { return state_->revision; }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -104,6 +105,8 @@ public:
     Task<> watch_folder(std::filesystem::path folder);
     // Rises with each change of the list: for those who report it (Node status).
     [[nodiscard]] std::uint64_t revision() const;
+    // Called on the loop after each change of the list. One callback; it must not block.
+    void on_change(std::function<void()> callback);
 
 private:
     struct State;

@@ -15,6 +15,7 @@
 #include "hal/base/error.hpp"
 #include "hal/net/certificates.hpp"
 #include "services/kubelet/images/images.hpp"
+#include "services/kubelet/images/routes.hpp"
 
 using namespace services::kubelet::images;
 namespace fs = std::filesystem;
@@ -314,4 +315,25 @@ TEST_CASE("archives in a watched folder are imported at the start and when they 
     store.run(watch_two(store, folder));
     const auto revision = store.images->revision();
     CHECK(revision == 2);
+}
+
+TEST_CASE("over HTTP an archive of this machine is imported, listed and removed, and a refusal says why") {
+    Store store;
+    services::http::Router router;
+    add_routes(router, *store.images);
+    const auto ask = [&](std::string method, std::string target) {
+        services::http::Request request;
+        request.method = std::move(method);
+        request.target = std::move(target);
+        REQUIRE(request.split_target());
+        return store.run(router.handle(std::move(request)));
+    };
+    const auto file = store.archive(docker_archive("app", {base}));
+    CHECK(ask("POST", "/images?archive=" + file.string()).body.contains("docker.io/library/app:latest"));
+    CHECK(ask("GET", "/images").body.contains(R"("architecture":"amd64")"));
+    CHECK(ask("POST", "/images?archive=app.tar").status == 400);
+    CHECK(ask("POST", "/images?archive=" + store.archive("no archive", "bad.tar").string()).body.starts_with(R"({"error":)"));
+    CHECK(ask("DELETE", "/images?reference=other").status == 404);
+    CHECK(ask("DELETE", "/images?reference=app").status == 200);
+    CHECK(ask("GET", "/images").body == R"({"images":[]})");
 }

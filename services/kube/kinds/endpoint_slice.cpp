@@ -164,7 +164,7 @@ Causes check(const json::object& object, const json::object* before) {
     const Path path("addressType");
     const auto type = text(object, "addressType");
     if (type.empty()) report.declared()->required(path);
-    else if (before != nullptr && text(*before, "addressType") != type) report.declared()->invalid(path, type, immutable_message);
+    else if (before != nullptr && text(*before, "addressType") != type) report.declared()->invalid(path, nullptr, immutable_message);
     else if (type != "IPv4" && type != "IPv6" && type != "FQDN") report.declared()->not_supported(path, type, {"FQDN", "IPv4", "IPv6"});
     check_ports(report, object);
     if (before == nullptr || array_at(*before, "endpoints") != array_at(object, "endpoints")) check_endpoints(report, object);

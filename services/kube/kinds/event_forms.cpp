@@ -34,7 +34,7 @@ json::object converted(const json::object& event, std::string_view Names::*from,
             }
         out[name] = value;
     }
-    out["apiVersion"] = kind.api_version();
+    if (out.contains("apiVersion")) out["apiVersion"] = kind.api_version();
     if (const auto* type = schema::type_of(kind)) schema::normalise(*type, out);
     return out;
 }

@@ -1,6 +1,6 @@
 // An Event in its two forms: v1 (involvedObject, message, source, count ...), as it is stored, and events.k8s.io/v1
-// (regarding, note, deprecatedSource ...). Pure; what both call alike is copied, apiVersion changes, the result is
-// normalised.
+// (regarding, note, deprecatedSource ...). Pure; what both call alike is copied, apiVersion
+// changes where it is stated, the result is normalised.
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -27,7 +27,16 @@ using kubeclient::text;
 
 constexpr std::size_t feature_bytes_max = 253;
 
+// podCIDR is the first of podCIDRs, and wins where an older client states it alone or otherwise.
+void agree_on_networks(json::object& spec) {
+    const std::string first(text(spec, "podCIDR"));
+    const auto& networks = array_at(spec, "podCIDRs");
+    if (!first.empty() && (networks.empty() || as_text(networks.front()) != first)) spec["podCIDRs"] = json::array{first};
+    else if (!networks.empty()) spec["podCIDR"] = std::string(as_text(networks.front()));
+}
+
 void apply_defaults(json::object& object) {
+    if (auto* spec = object_member(object, "spec")) agree_on_networks(*spec);
     auto* status = object_member(object, "status");
     if (status == nullptr || field(*status, "allocatable") != nullptr) return;
     if (const auto* capacity = field(*status, "capacity")) {
@@ -40,8 +49,20 @@ void erase_member(json::object& object, std::string_view holder, std::string_vie
     if (auto* found = object_member(object, holder)) found->erase(member);
 }
 
+// No pod comes to a new node before its controller has seen it ready and lifts this taint.
+void add_not_ready_taint(json::object& object) {
+    constexpr std::string_view key = "node.kubernetes.io/not-ready", effect = "NoSchedule";
+    auto& taints = kubeclient::make_object(object, "spec")["taints"];
+    if (!taints.is_array()) taints = json::array();
+    const bool is_there = std::ranges::any_of(taints.get_array(), [&](const json::value& taint) {
+        return text(as_object(taint), "key") == key && text(as_object(taint), "effect") == effect;
+    });
+    if (!is_there) taints.get_array().push_back(json::object{{"key", key}, {"effect", effect}});
+}
+
 // Dynamic kubelet configuration is gone, preemption policies are not switched on.
 void prepare_create(json::object& object) {
+    add_not_ready_taint(object);
     erase_member(object, "spec", "configSource");
     erase_member(object, "status", "config");
     erase_member(object, "spec", "podPreemptionPolicy");

@@ -13,6 +13,8 @@
 #include <charconv>
 #include <format>
 
+#include "services/kube/schema/node.hpp"
+
 namespace services::kube::schema {
 
 namespace {
@@ -98,15 +100,6 @@ void write_value(std::string& out, const json::value& value) {
     out += is_list ? ']' : '}';
 }
 
-json::object sorted(const json::object& object) {
-    std::vector<const json::key_value_pair*> members;
-    for (const auto& member : object) members.push_back(&member);
-    std::ranges::stable_sort(members, {}, [](const auto* member) { return std::string_view(member->key()); });
-    json::object out;
-    for (const auto* member : members) out.emplace(member->key(), member->value());
-    return out;
-}
-
 // False: not an element. An element of a kind unknown here is left empty.
 bool read_element(std::string_view text, std::optional<Element>& out) {
     if (text.size() < 2 || text[1] != ':') return false;
@@ -118,9 +111,10 @@ bool read_element(std::string_view text, std::optional<Element>& out) {
         case 'f': out = Element::field(rest); return true;
         case 'v': out = {Element::Kind::value, {}, json::parse(rest, error, {}, bounded)}; return !error;
         case 'k': {
-            const auto key = json::parse(rest, error, {}, bounded);
+            auto key = json::parse(rest, error, {}, bounded);
             if (error || !key.is_object()) return false;
-            out = {Element::Kind::key, {}, sorted(key.get_object())};
+            sort_keys(key.get_object());
+            out = {Element::Kind::key, {}, std::move(key)};
             return true;
         }
         case 'i': {

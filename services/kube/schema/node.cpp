@@ -2,6 +2,7 @@
 
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <format>
@@ -92,9 +93,9 @@ private:
     [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
     bool read_value(Node& node, std::size_t depth) {
-        if (depth > nesting_max) return error_ = "exceeded max depth", false;
         if (++nodes_ > nodes_max) return error_ = std::format("more than {} values", nodes_max), false;
         skip_space();
+        if (depth >= nesting_max && (peek() == '{' || peek() == '[')) return error_ = "exceeded max depth", false;
         switch (peek()) {
             case '{': return read_object(node, depth);
             case '[': return read_array(node, depth);
@@ -294,6 +295,19 @@ json::value value_from_node(const Node& node) {
         }
     }
     return nullptr;
+}
+
+void sort_keys(json::object& object) {
+    const auto key_of = [](const json::key_value_pair& member) { return std::string_view(member.key()); };
+    if (std::ranges::is_sorted(object, {}, key_of)) return;
+    std::vector<json::key_value_pair*> members;
+    members.reserve(object.size());
+    for (auto& member : object) members.push_back(&member);
+    std::ranges::sort(members, {}, [&](const auto* member) { return key_of(*member); });
+    json::object out(object.storage());
+    out.reserve(members.size());
+    for (auto* member : members) out.emplace(member->key(), std::move(member->value()));
+    object = std::move(out);
 }
 
 std::string text_of(const Node& node) {

@@ -14,7 +14,8 @@
 
 namespace services::kube::schema {
 
-inline constexpr std::size_t nesting_max = 1000;       // the real one is 10,000; deeper has no use and costs stack
+inline constexpr std::size_t nesting_max = 10'000;      // encoding/json's
+inline constexpr std::size_t type_nesting_max = 500;    // of typed objects in each other: JSONSchemaProps alone nests itself
 inline constexpr std::size_t nodes_max = 400'000;
 
 struct Node {
@@ -31,6 +32,8 @@ std::expected<Node, DecodeError> node_from_yaml(std::string_view text);
 Node node_from_value(const json::value& value);
 // As Go decodes into interface{} with PreserveInts: int64 where it fits, else double.
 json::value value_from_node(const Node& node);
+// As Go writes a map: by its keys' order.
+void sort_keys(json::object& object);
 // The text again, compact (for what Go hands to UnmarshalJSON as bytes).
 std::string text_of(const Node& node);
 

@@ -41,7 +41,7 @@ struct Decoder {
     // The text of the envelope's type, set on the outermost object.
 
     void message(const Type& type, Assembly& out, std::string_view raw, std::size_t depth, const Type& outer) {
-        if (depth > nesting_max) throw Malformed{"proto: exceeded max depth"};
+        if (depth > type_nesting_max) throw Malformed{"proto: exceeded max depth"};
         pbf_reader reader(raw.data(), raw.size());
         while (reader.next()) {
             const Field* field = type.find_number(reader.tag());
@@ -133,9 +133,13 @@ struct Decoder {
         pbf_reader reader(raw.data(), raw.size());
         std::int64_t first = 0, second = 0;
         std::string text;
+        // Numbers are 1 and 2, the text is the last of a form's members; a known member of another wire type is an error.
+        const bool is_text = field.form() == Form::quantity || field.form() == Form::raw;
+        const std::uint32_t text_tag = is_text ? 1 : field.form() == Form::int_or_string ? 3 : 0;
+        const std::uint32_t numbers = is_text ? 0 : field.form() == Form::duration ? 1 : 2;
         while (reader.next()) {
-            if (reader.wire_type() == pbf_wire_type::length_delimited) text = bytes_of(reader);
-            else if (reader.wire_type() == pbf_wire_type::varint) (reader.tag() == 1 ? first : second) = reader.get_int64();
+            if (reader.tag() == text_tag) text = bytes_of(reader);
+            else if (reader.tag() <= numbers) (reader.tag() == 1 ? first : second) = varint_of(reader);
             else reader.skip();
         }
         switch (field.form()) {

@@ -129,7 +129,7 @@ const Field* Type::find_number(std::uint32_t number) const {
 const Type* type_of(const GroupVersionKind& kind) {
     if (const Type* type = find_kind(kind.api_version(), kind.kind)) return type;
     // Options and Status are registered in every group version.
-    for (const std::string_view shared : {"CreateOptions", "DeleteOptions", "ListOptions", "PatchOptions", "UpdateOptions", "Status"})
+    for (const std::string_view shared : {"CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "Status"})
         if (kind.kind == shared) return type_named("io.k8s.apimachinery.pkg.apis.meta.v1." + kind.kind);
     return nullptr;
 }

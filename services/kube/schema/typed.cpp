@@ -56,6 +56,11 @@ public:
 
     json::object object(const Type& type, const Node& node) {
         Assembly out(type);
+        const Deeper deeper(depth_);
+        if (depth_ > type_nesting_max) {
+            end("exceeded max depth");
+            return std::move(out).finish();
+        }
         const auto outer_struct = struct_;
         const auto path_size = path_.size();
         const auto names_size = names_.size();
@@ -91,6 +96,14 @@ public:
     std::string take_error() { return ended_ ? error : saved_; }
 
 private:
+    struct Deeper {
+        explicit Deeper(std::size_t& depth) : depth_(depth) { ++depth_; }
+        ~Deeper() { --depth_; }
+        Deeper(const Deeper&) = delete;
+        Deeper& operator=(const Deeper&) = delete;
+        std::size_t& depth_;
+    };
+    std::size_t depth_ = 0;
     bool with_strict_, ended_ = false;
     std::string saved_, path_, names_;
     std::string_view struct_;
@@ -144,6 +157,8 @@ private:
                 list.push_back(element(field, child));
                 path_.resize(path_size);
             }
+            // Go tells an empty list from none; a client that sends one here ends the tracking, which [{}] says as well.
+            if (list.empty() && path_ == "metadata.managedFields") list.push_back(json::object());
             out = std::move(list);
             return;
         }
@@ -297,6 +312,7 @@ json::object Assembly::finish() && {
                               (field.form() == Form::object || field.form() == Form::time || field.form() == Form::micro_time ||
                                field.form() == Form::quantity || field.form() == Form::int_or_string || field.form() == Form::duration);
         json::value value = slot ? *std::move(slot) : nullable ? json::value(nullptr) : zero_of(field);
+        if (field.shape() == Shape::map && value.is_object()) sort_keys(value.get_object());
         if (field.omits_empty() && !is_plain && is_empty(field, value)) continue;
         if (field.omits_zero() && (value.is_null() || (value.is_object() && value.get_object().empty()))) continue;
         out.emplace(field.name(), std::move(value));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <format>
 
+#include "services/codec/quantity.hpp"
 #include "services/kube/schema/schema.hpp"
 
 namespace services::kube::schema {
@@ -90,21 +91,6 @@ std::expected<Moment, std::string> parse_moment(std::string_view text, std::stri
     return Moment{std::int64_t{days} * 86400 + hour * 3600 + minute * 60 + second - offset, nanoseconds};
 }
 
-// A decimal of up to 18 digits before scaling; big enough for what Kubernetes keeps (it caps at 2^63-1).
-using Wide = __int128;
-constexpr Wide wide_max = Wide{1} << 120;
-
-enum class Suffix { decimal, binary, exponent };
-
-std::string digits_of(Wide value) {
-    std::string out;
-    const bool negative = value < 0;
-    if (negative) value = -value;
-    do out.insert(out.begin(), static_cast<char>('0' + static_cast<int>(value % 10)));
-    while ((value /= 10) != 0);
-    return negative ? "-" + out : out;
-}
-
 }  // namespace
 
 std::string write_time(std::int64_t seconds) {
@@ -153,6 +139,8 @@ std::string write_duration(std::int64_t nanoseconds) {
 }
 
 namespace {
+
+using Wide = __int128;  // a duration's digits before they are scaled
 
 // time.ParseDuration
 std::expected<std::int64_t, std::string> parse_duration(std::string_view text) {
@@ -208,92 +196,10 @@ std::pair<std::int64_t, std::int32_t> moment_of(std::string_view time) {
     return {moment.seconds, moment.nanoseconds};
 }
 
-// resource.ParseQuantity and Quantity.String: the value as whole nano units, then the largest suffix that keeps it whole.
 Text read_quantity(std::string_view text) {
-    static const std::string format_wrong =
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-    if (text.empty()) return std::unexpected(format_wrong);
-    std::size_t at = 0;
-    const bool negative = text[0] == '-';
-    if (text[0] == '-' || text[0] == '+') ++at;
-    Wide value = 0;
-    int decimals = 0, skipped = 0;  // value * 10^(skipped - decimals)
-    bool any = false, point = false, inexact = false;
-    for (; at < text.size() && (is_digit(text[at]) || (text[at] == '.' && !point)); ++at) {
-        if (text[at] == '.') {
-            point = true;
-            continue;
-        }
-        any = true;
-        if (value < Wide{1'000'000'000'000'000'000} * 1'000'000) {
-            value = value * 10 + (text[at] - '0');
-            decimals += point ? 1 : 0;
-        } else {
-            inexact = inexact || text[at] != '0';
-            skipped += point ? 0 : 1;
-        }
-    }
-    if (!any) return std::unexpected(format_wrong);
-    const std::string_view suffix = text.substr(at);
-    static constexpr std::string_view decimal_names[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
-    static constexpr std::string_view binary_names[] = {"Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-    Suffix kind = Suffix::decimal;
-    int exponent = -100;
-    unsigned shift = 0;
-    for (int i = 0; i < 10; ++i)
-        if (suffix == decimal_names[i]) exponent = i * 3 - 9;
-    for (unsigned i = 0; i < 6; ++i)
-        if (suffix == binary_names[i]) kind = Suffix::binary, shift = 10 * (i + 1), exponent = 0;
-    if (exponent == -100 && suffix.size() > 1 && (suffix[0] == 'e' || suffix[0] == 'E')) {
-        std::string_view number = suffix.substr(1);
-        const bool minus = number[0] == '-';
-        if (minus || number[0] == '+') number.remove_prefix(1);
-        int read = 0;
-        bool valid = !number.empty() && number.size() <= 4;
-        for (const char c : number) valid = valid && is_digit(c), read = valid ? read * 10 + (c - '0') : 0;
-        if (valid) kind = Suffix::exponent, exponent = minus ? -read : read;
-    }
-    if (exponent == -100) {
-        if (text.find_first_not_of("0123456789.eEinumkKMGTP+-", at) != text.npos) return std::unexpected(format_wrong);
-        return std::unexpected(std::string("unable to parse quantity's suffix"));
-    }
-    // In nano units; more precise values are rounded up, larger ones capped, as the real parser does.
-    int power = exponent + skipped - decimals + 9;
-    for (unsigned i = 0; i < shift; ++i) {
-        if (value >= wide_max) break;
-        value *= 2;
-    }
-    for (; power > 0 && value < wide_max / 10; --power) value *= 10;
-    for (; power < 0; ++power) {
-        inexact = inexact || value % 10 != 0;
-        value /= 10;
-        if (value == 0) break;
-    }
-    if (inexact) value += 1;
-    const Wide cap = Wide{INT64_MAX} * 1'000'000'000;
-    if (value > cap || power > 0) value = value == 0 ? 0 : cap;
-    if (value == 0) return "0";
-    const Wide signed_value = negative ? -value : value;
-    const Wide nano = 1'000'000'000;
-    if (kind == Suffix::binary && value >= 1024 * nano) {
-        if (value % nano == 0) {
-            Wide whole = signed_value / nano;
-            int step = -1;
-            while (whole % 1024 == 0 && step < 5) whole /= 1024, ++step;
-            return digits_of(whole) + (step < 0 ? "" : std::string(binary_names[step]));
-        }
-        kind = Suffix::decimal;
-    } else if (kind == Suffix::binary) {
-        kind = Suffix::decimal;  // less than 1Ki is written in decimal
-    }
-    Wide whole = signed_value;
-    int step = 0;
-    while (whole % 1000 == 0 && step < 9) whole /= 1000, ++step;
-    if (kind == Suffix::exponent) {
-        const int written = step * 3 - 9;
-        return digits_of(whole) + (written == 0 ? "" : "e" + std::to_string(written));
-    }
-    return digits_of(whole) + std::string(decimal_names[step]);
+    auto quantity = codec::Quantity::parse(text);
+    if (!quantity) return std::unexpected(std::move(quantity.error()));
+    return quantity->canonical();
 }
 
 std::expected<std::string, DecodeError> canonical_quantity(std::string_view text) {

@@ -1,12 +1,19 @@
 #include "services/kube/controllers/controllers.hpp"
 
 #include "services/kube/controllers/deployment.hpp"
+#include "services/kube/controllers/endpoint_slice.hpp"
+#include "services/kube/controllers/endpoints.hpp"
+#include "services/kube/controllers/event_ttl.hpp"
 #include "services/kube/controllers/garbage_collector.hpp"
+#include "services/kube/controllers/load_balancer.hpp"
 #include "services/kube/controllers/namespace.hpp"
+#include "services/kube/controllers/node_lifecycle.hpp"
+#include "services/kube/controllers/pod_gc.hpp"
 #include "services/kube/controllers/replica_set.hpp"
 #include "services/kube/controllers/root_certificates.hpp"
 #include "services/kube/controllers/served.hpp"
 #include "services/kube/controllers/service_account.hpp"
+#include "services/kube/controllers/taint_eviction.hpp"
 
 namespace services::kube::controllers {
 
@@ -25,6 +32,13 @@ public:
         add<RootCertificatesController>(context.root_certificates);
         add<ReplicaSetController>();
         add<DeploymentController>();
+        add<EndpointSliceController>();
+        add<EndpointsController>();
+        add<NodeLifecycleController>(context.node_monitor_grace_period);
+        add<TaintEvictionController>();
+        add<LoadBalancerController>(context.box_ports);
+        add<PodGcController>();
+        add<EventTtlController>();
         add<NamespaceController>(namespaced(served));
         add<GarbageCollector>(served);  // last: it watches what no one before it does
     }
@@ -49,6 +63,14 @@ private:
 };
 
 }  // namespace
+
+std::vector<PortHolder> usual_box_ports() {
+    return {{6443, "TCP", "the Kubernetes API"}, {10250, "TCP", "the kubelet"},      {9000, "TCP", "the object store"},
+            {9001, "TCP", "the object store's console"}, {5672, "TCP", "the queue"}, {5671, "TCP", "the queue"},
+            {15672, "TCP", "the queue's management"}, {15692, "TCP", "the queue's metrics"}, {9090, "TCP", "the metrics service"},
+            {3100, "TCP", "the log service"}, {5044, "TCP", "the log service"}, {8500, "TCP", "Consul"}, {8600, "TCP", "Consul"},
+            {8600, "UDP", "Consul"}, {5000, "TCP", "the registry"}};
+}
 
 Task<> run(Context context) {
     hal::async::TaskGroup group(context.executor, "controllers");

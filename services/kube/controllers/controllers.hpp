@@ -8,13 +8,24 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "hal/async/task.hpp"
 #include "hal/base/clock.hpp"
 #include "services/http/message.hpp"
 
 namespace services::kube::controllers {
+
+// A port of the box's own services, which no LoadBalancer Service can have.
+struct PortHolder {
+    std::int64_t port;
+    std::string protocol;  // "TCP"
+    std::string name;      // "the Kubernetes API"
+};
+// Those of a box whose configuration moves none.
+std::vector<PortHolder> usual_box_ports();
 
 struct Context {
     hal::async::Executor executor;
@@ -23,6 +34,7 @@ struct Context {
     std::string root_certificates;  // PEM, for kube-root-ca.crt
     std::string site;               // the box's name: the only node there is
     std::chrono::seconds node_monitor_grace_period{50};
+    std::vector<PortHolder> box_ports = usual_box_ports();
 };
 
 // Until cancelled; then every loop has ended.

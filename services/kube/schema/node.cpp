@@ -68,7 +68,7 @@ public:
 
     std::expected<Node, DecodeError> read() {
         Node root;
-        if (read_value(root, 0)) {
+        if (read_tree(root)) {
             skip_space();
             if (at_ < text_.size()) fail("after top-level value");
         }
@@ -92,13 +92,60 @@ private:
     }
     [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
-    bool read_value(Node& node, std::size_t depth) {
-        if (++nodes_ > nodes_max) return error_ = std::format("more than {} values", nodes_max), false;
+    // Without recursion: ten thousand levels are legal and would cost megabytes of stack.
+    bool read_tree(Node& root) {
+        std::vector<Node*> open;
+        Node* node = &root;
+        while (true) {
+            if (++nodes_ > nodes_max) return error_ = std::format("more than {} values", nodes_max), false;
+            skip_space();
+            if (peek() == '{' || peek() == '[') {
+                if (open.size() >= nesting_max) return error_ = "exceeded max depth", false;
+                node->kind = peek() == '{' ? Node::Kind::object : Node::Kind::array;
+                ++at_;
+                skip_space();
+                if (peek() != closing(*node)) {
+                    open.push_back(node);
+                    if ((node = next_child(*node)) == nullptr) return false;
+                    continue;
+                }
+                ++at_;
+            } else if (!read_scalar(*node)) {
+                return false;
+            }
+            for (node = nullptr; node == nullptr;) {
+                if (open.empty()) return true;
+                Node& parent = *open.back();
+                skip_space();
+                if (peek() == closing(parent)) {
+                    ++at_;
+                    open.pop_back();
+                    continue;
+                }
+                if (peek() != ',') return fail(parent.kind == Node::Kind::array ? "after array element" : "after object key:value pair");
+                ++at_;
+                if ((node = next_child(parent)) == nullptr) return false;
+            }
+        }
+    }
+
+    static char closing(const Node& node) { return node.kind == Node::Kind::array ? ']' : '}'; }
+
+    // The place for what follows, its key read when it is a member.
+    Node* next_child(Node& parent) {
+        Node& child = parent.children.emplace_back();
+        if (parent.kind == Node::Kind::array) return &child;
         skip_space();
-        if (depth >= nesting_max && (peek() == '{' || peek() == '[')) return error_ = "exceeded max depth", false;
+        if (peek() != '"') return fail("looking for beginning of object key string"), nullptr;
+        if (!read_string(child.key)) return nullptr;
+        skip_space();
+        if (peek() != ':') return fail("after object key"), nullptr;
+        ++at_;
+        return &child;
+    }
+
+    bool read_scalar(Node& node) {
         switch (peek()) {
-            case '{': return read_object(node, depth);
-            case '[': return read_array(node, depth);
             case '"': node.kind = Node::Kind::string; return read_string(node.text);
             case 't': node.truth = true; node.kind = Node::Kind::boolean; return read_word("true");
             case 'f': node.kind = Node::Kind::boolean; return read_word("false");
@@ -195,41 +242,6 @@ private:
         append_utf8(out, c);
         return true;
     }
-
-    bool read_array(Node& node, std::size_t depth) {
-        node.kind = Node::Kind::array;
-        ++at_;
-        skip_space();
-        if (peek() == ']') return ++at_, true;
-        while (true) {
-            if (!read_value(node.children.emplace_back(), depth + 1)) return false;
-            skip_space();
-            if (peek() == ']') return ++at_, true;
-            if (peek() != ',') return fail("after array element");
-            ++at_;
-        }
-    }
-
-    bool read_object(Node& node, std::size_t depth) {
-        node.kind = Node::Kind::object;
-        ++at_;
-        skip_space();
-        if (peek() == '}') return ++at_, true;
-        while (true) {
-            skip_space();
-            if (peek() != '"') return fail("looking for beginning of object key string");
-            Node& member = node.children.emplace_back();
-            if (!read_string(member.key)) return false;
-            skip_space();
-            if (peek() != ':') return fail("after object key");
-            ++at_;
-            if (!read_value(member, depth + 1)) return false;
-            skip_space();
-            if (peek() == '}') return ++at_, true;
-            if (peek() != ',') return fail("after object key:value pair");
-            ++at_;
-        }
-    }
 };
 
 }  // namespace
@@ -271,7 +283,13 @@ Node node_from_value(const json::value& value) {
     return node;
 }
 
-json::value value_from_node(const Node& node) {
+bool is_deeper_than(const Node& node, std::size_t levels) {
+    if (node.kind != Node::Kind::array && node.kind != Node::Kind::object) return false;
+    return levels == 0 || std::ranges::any_of(node.children, [&](const Node& child) { return is_deeper_than(child, levels - 1); });
+}
+
+json::value value_from_node(const Node& node, std::size_t depth) {
+    if (depth > value_nesting_max) return nullptr;
     switch (node.kind) {
         case Node::Kind::null: return nullptr;
         case Node::Kind::boolean: return node.truth;
@@ -285,12 +303,12 @@ json::value value_from_node(const Node& node) {
         case Node::Kind::array: {
             json::array out;
             out.reserve(node.children.size());
-            for (const auto& child : node.children) out.push_back(value_from_node(child));
+            for (const auto& child : node.children) out.push_back(value_from_node(child, depth + 1));
             return out;
         }
         case Node::Kind::object: {
             json::object out;
-            for (const auto& child : node.children) out.insert_or_assign(child.key, value_from_node(child));
+            for (const auto& child : node.children) out.insert_or_assign(child.key, value_from_node(child, depth + 1));
             return out;
         }
     }
@@ -317,6 +335,7 @@ std::string text_of(const Node& node) {
 std::expected<json::value, DecodeError> parse_json(std::string_view text) {
     auto node = node_from_json(text);
     if (!node) return std::unexpected(std::move(node.error()));
+    if (is_deeper_than(*node, value_nesting_max)) return std::unexpected(DecodeError{"exceeded max depth"});
     return value_from_node(*node);
 }
 

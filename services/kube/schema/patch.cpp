@@ -300,7 +300,7 @@ std::expected<json::object, PatchError> json_patch(json::object current, std::st
         if (const auto error = patching.apply(operation.is_object() ? operation.get_object() : empty)) return fail(Kind::unprocessable, *error);
     if (!document.is_object()) return fail(Kind::unprocessable, "json: cannot unmarshal array into Go value of type map[string]interface {}");
     // Moves nest without growing; what follows walks the object recursively.
-    if (is_deeper_than(document, nesting_max)) return fail(Kind::unprocessable, "exceeded max depth");
+    if (is_deeper_than(document, value_nesting_max)) return fail(Kind::unprocessable, "exceeded max depth");
     return std::move(document.get_object());
 }
 

@@ -104,7 +104,7 @@ struct Decoded {
 
 // Decoders of foreign bytes. They keep to the table: wrong types are errors with the real texts (`json: cannot unmarshal
 // string into Go struct field ... of type ...` as the real server words them), unknown and duplicate fields are collected.
-// Bounded by depth (nesting_max, as encoding/json; type_nesting_max of typed objects) and by the size of the input.
+// Bounded by depth (nesting_max, as encoding/json; less for YAML and for what stays untyped, see node.hpp) and by the size of the input.
 std::expected<Decoded, DecodeError> decode_json(const Type& type, std::string_view text);
 std::expected<Decoded, DecodeError> decode_yaml(const Type& type, std::string_view text);
 // After the magic "k8s\0": runtime.Unknown. kind: from its TypeMeta.

@@ -243,7 +243,10 @@ private:
                                   : field.form() == Form::micro_time ? read_micro_time(node.text)
                                                                      : read_duration(node.text),
                                   out);
-            case Form::raw: out = value_from_node(node); return;
+            case Form::raw:
+                if (is_deeper_than(node, value_nesting_max)) return end("exceeded max depth");
+                out = value_from_node(node);
+                return;
         }
     }
 

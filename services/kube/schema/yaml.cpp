@@ -1,11 +1,12 @@
 // YAML as sigs.k8s.io/yaml reads it: the first document, YAML 1.1 words for booleans and null, keys turned into strings,
 // aliases and merge keys (<<) resolved. yaml-cpp scans and composes events; what a plain scalar is, is decided here.
 //
-// Bounded: nesting_max, nodes_max (aliases count as often as they are used).
+// Bounded: value_nesting_max, nodes_max (aliases count as often as they are used).
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <format>
@@ -87,6 +88,8 @@ public:
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto found = anchors_.find(anchor);
         if (found == anchors_.end()) throw Refused{{"yaml: anchor contains itself", line(mark), 0}};
+        if (is_deeper_than(found->second, value_nesting_max - std::min(open_.size(), value_nesting_max)))
+            throw Refused{{"yaml: exceeded max depth", line(mark), 0}};
         count(mark, size_of(found->second));
         finish(mark, Node(found->second), 0);
     }
@@ -131,7 +134,7 @@ private:
         if ((nodes_ += more) > nodes_max) throw Refused{{"yaml: document contains excessive aliasing", line(mark), 0}};
     }
     void open(const YAML::Mark& mark, Node::Kind kind, YAML::anchor_t anchor) {
-        if (open_.size() >= nesting_max) throw Refused{{"yaml: exceeded max depth", line(mark), 0}};
+        if (open_.size() >= value_nesting_max) throw Refused{{"yaml: exceeded max depth", line(mark), 0}};
         count(mark, 1);
         Level level;
         level.node.kind = kind;
@@ -210,6 +213,7 @@ std::expected<Node, DecodeError> node_from_yaml(std::string_view text) {
 std::expected<json::value, DecodeError> parse_yaml(std::string_view text) {
     auto node = node_from_yaml(text);
     if (!node) return std::unexpected(std::move(node.error()));
+    if (is_deeper_than(*node, value_nesting_max)) return std::unexpected(DecodeError{"exceeded max depth"});
     return value_from_node(*node);
 }
 

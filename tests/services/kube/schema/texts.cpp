@@ -128,8 +128,18 @@ TEST_CASE("YAML words are what YAML 1.1 says") {
 }
 
 TEST_CASE("nesting ends at ten thousand, as the real decoder's does") {
-    CHECK(parse_json(nested(10'000)).has_value());
-    CHECK(parse_json(nested(10'001)).error().message == "exceeded max depth");
+    const auto unknown = [](std::size_t depth) { return R"({"unknown":)" + nested(depth) + "}"; };
+    CHECK(decode_json(pod(), unknown(9'999)).has_value());
+    CHECK(decode_json(pod(), unknown(10'000)).error().message == "exceeded max depth");
+    // What is kept as it is, and YAML, is walked by recursion and ends earlier.
+    CHECK(parse_json(nested(1'000)).has_value());
+    CHECK_FALSE(parse_json(nested(1'001)).has_value());
+    CHECK(parse_yaml("a: " + nested(400)).has_value());
+    CHECK_FALSE(parse_yaml("a: " + nested(1'000)).has_value());
+    const auto around = [](std::string_view inner) { return std::string(400, '[') + std::string(inner) + std::string(400, ']'); };
+    const std::string twice = "a: &a " + nested(400) + "\nb: &b " + around("*a") + "\n";
+    CHECK(parse_yaml(twice).has_value());
+    CHECK_FALSE(parse_yaml(twice + "c: " + around("*b") + "\n").has_value());
 }
 
 TEST_CASE("options are known in every group version") {

@@ -90,12 +90,13 @@ void check_restart_rule(Report& report, const Path& path, const json::object& ru
         report.too_many(codes_path.child("values"), values.size(), exit_codes_max);
 }
 
-void check_restart_policy(Report& report, const Path& path, const json::object& container) {
+void check_restart_policy(Report& report, const Path& path, const json::object& container, bool is_init) {
     const auto* policy = field(container, "restartPolicy");
     const auto& rules = array_at(container, "restartPolicyRules");
     if (policy == nullptr) {
         if (rules.empty()) return;
         report.required(path.child("restartPolicy"), "must specify restartPolicy when restart rules are used");
+        if (is_init) return;
     } else if (const auto value = as_text(*policy); value != "Always" && value != "Never" && value != "OnFailure") {
         report.not_supported(path.child("restartPolicy"), *policy, {"Always", "Never", "OnFailure"});
     }
@@ -177,7 +178,7 @@ void check_containers(PodSpecCheck& check, const Path& path) {
         if (field(container, "lifecycle") != nullptr)
             check_lifecycle(check, container_path.child("lifecycle"), object_at(container, "lifecycle"));
         check_probes(check, container_path, container);
-        check_restart_policy(check.report, container_path, container);
+        check_restart_policy(check.report, container_path, container, false);
     }
     std::set<std::string> host_ports;
     at = 0;
@@ -194,7 +195,7 @@ void check_init_containers(PodSpecCheck& check, const Path& path) {
         const auto& container = as_object(element);
         const auto container_path = path.index(at++);
         check_container(check, container_path, container);
-        check_restart_policy(check.report, container_path, container);
+        check_restart_policy(check.report, container_path, container, true);
         const auto name = text(container, "name");
         if (names.contains(name)) check.report.duplicate(container_path.child("name"), json::value(name));
         else if (!name.empty()) names.insert(name);

@@ -41,7 +41,7 @@ void check_resource_claims(PodSpecCheck& check, const Path& path) {
         const auto& claim = as_object(element);
         const auto claim_path = path.index(at++);
         if (check.metadata != nullptr && object_at(*check.metadata, "annotations").contains(mirror_key)) {
-            report.forbidden(Path(), "static pods do not support resource claims");
+            report.forbidden(Path("[]"), "static pods do not support resource claims");  // a path without a name prints so
             continue;
         }
         const auto name = text(claim, "name");

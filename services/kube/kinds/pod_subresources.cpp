@@ -25,6 +25,7 @@ using kubeclient::object_at;
 using kubeclient::text;
 
 constexpr std::string_view mirror_key = "kubernetes.io/config.mirror";
+const Path no_path("[]");  // as the real server prints a path without a name
 constexpr std::string_view only_cpu_and_memory = "only cpu and memory resources are mutable";
 
 // The object's own metadata stays, but for what marks the write: resourceVersion and managedFields.
@@ -161,7 +162,7 @@ void prepare_ephemeral_containers(json::object& pod, const json::object& before)
 Causes validate_ephemeral_containers(const json::object& pod, const json::object& before) {
     Report report;
     if (object_at(before, "metadata.annotations").contains(mirror_key)) {
-        report.forbidden(Path(), "static pods do not support ephemeral containers");
+        report.forbidden(no_path, "static pods do not support ephemeral containers");
         return report.take();
     }
     check_pod(report, pod);
@@ -207,7 +208,7 @@ Causes validate_resize(const json::object& pod, const json::object& before) {
     const auto& old = object_at(before, "spec");
     const bool is_static = object_at(before, "metadata.annotations").contains(mirror_key);
     if (is_static || text(old, "os.name") == "windows") {
-        report.forbidden(Path(), is_static ? "static pods cannot be resized" : "windows pods cannot be resized");
+        report.forbidden(no_path, is_static ? "static pods cannot be resized" : "windows pods cannot be resized");
         return report.take();
     }
     check_pod(report, pod);

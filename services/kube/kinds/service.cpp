@@ -60,9 +60,11 @@ void apply_defaults(json::object& service) {
             });
 }
 
-// An ExternalName takes no traffic.
+// An ExternalName takes no traffic. A policy that is none is left for validation to refuse.
 void drop_internal_policy(json::object& service) {
-    if (!has_cluster_ip(service)) object_member(service, "spec")->erase("internalTrafficPolicy");
+    const auto policy = text(service, "spec.internalTrafficPolicy");
+    if (!has_cluster_ip(service) && (policy == "Cluster" || policy == "Local"))
+        object_member(service, "spec")->erase("internalTrafficPolicy");
 }
 
 // clusterIPs follows a clusterIP that stands alone, as clients from before it write.

@@ -172,8 +172,10 @@ void write_managers(json::object& object, Managers managers) {
 }
 
 Manager manager_from(const Tracking& tracking) {
+    // The real server loses the time of what a scale wrote: it looks it up among the entries that were there before.
+    const bool has_time = tracking.subresource != "scale";
     return {tracking.manager.empty() ? "unknown" : tracking.manager, tracking.operation, tracking.api_version, tracking.subresource,
-            tracking.time, {}};
+            has_time ? std::optional(tracking.time) : std::nullopt, {}};
 }
 
 Manager* find_same(Managers& managers, const Manager& manager) {

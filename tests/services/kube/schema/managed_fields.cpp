@@ -135,6 +135,17 @@ TEST_CASE("finalizers are a set of values, owner references one leaf each") {
           R"({"f:metadata":{"f:finalizers":{".":{},"v:\"x/\\u003cz\\u003e\"":{}},"f:ownerReferences":{".":{},"k:{\"uid\":\"7\"}":{}}}})");
 }
 
+TEST_CASE("a scale takes the replicas from whoever set them, and bears no time") {
+    auto before = object_of(R"({"metadata":{"name":"a","uid":"u"},"spec":{"replicas":1,"paused":true}})");
+    track_update(type("apps", "Deployment"), before, nullptr, {"first", "Update", "", noon, "apps/v1", true});
+    auto after = object_of(R"({"metadata":{"name":"a","uid":"u"},"spec":{"replicas":2,"paused":true}})");
+    track_update(type("apps", "Deployment"), after, &before, {"second", "Update", "scale", later, "apps/v1", true});
+    REQUIRE(entries(after).size() == 2);
+    CHECK(json::serialize(entries(after)[0]) ==
+          R"({"manager":"second","operation":"Update","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:replicas":{}}},"subresource":"scale"})");
+    CHECK(json::serialize(entries(after)[1].at("fieldsV1")) == R"({"f:spec":{"f:paused":{}}})");
+}
+
 TEST_CASE("the eleventh updater merges the two oldest into ancient-changes") {
     auto object = config_map("{}");
     object["data"] = json::object{{"k0", "v"}};

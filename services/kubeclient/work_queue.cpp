@@ -114,6 +114,9 @@ Task<> WorkQueue::run(std::function<Task<>(std::string key)> reconcile) {
         } catch (const std::exception& e) {
             failure = e.what();
         }
+        // However the cancellation showed, it is no failure of the key.
+        const auto state = co_await boost::asio::this_coro::cancellation_state;
+        is_cancelled = is_cancelled || (!failure.empty() && state.cancelled() != boost::asio::cancellation_type::none);
         if (is_cancelled) {
             done(*key);
             throw hal::Error(hal::Code::cancelled, failure);

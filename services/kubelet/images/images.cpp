@@ -31,7 +31,7 @@ struct ImageStore::State {
     std::map<std::string, std::vector<std::filesystem::path>> holders;
     std::map<std::string, std::string> refused;  // archives that did not hold: path -> version
     std::uint64_t revision = 0;
-    std::function<void()> changed;
+    std::function<void()> list_changed = nullptr;
     // One change at a time: who comes later waits for the event, made on the executor of the first caller.
     bool is_changing = false;
     std::unique_ptr<hal::async::Event> changed;
@@ -55,7 +55,7 @@ struct ImageStore::State {
         co_await hal::async::offload(pool, write);
         index = std::move(next);
         ++revision;
-        if (changed) changed();
+        if (list_changed) list_changed();
     }
 
     Task<> sweep();
@@ -254,7 +254,7 @@ Task<> ImageStore::sweep() {
     co_await state_->sweep();
 }
 
-void ImageStore::on_change(std::function<void()> callback) { state_->changed = std::move(callback); }
+void ImageStore::on_change(std::function<void()> callback) { state_->list_changed = std::move(callback); }
 
 std::uint64_t ImageStore::revision() const { return state_->revision; }
 

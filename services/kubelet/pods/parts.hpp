@@ -1,0 +1,82 @@
+// What all pods of this node share, and what they are given by the kubelet's other parts. Owned by whoever makes Pods and
+// outlives them.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hal/async/pool.hpp"
+#include "hal/async/task.hpp"
+#include "hal/base/clock.hpp"
+#include "hal/process/cgroup.hpp"
+#include "services/kubeclient/client.hpp"
+#include "services/kubeclient/events.hpp"
+#include "services/kubelet/images/images.hpp"
+#include "services/kubelet/network/pod_network.hpp"
+#include "services/kubelet/pods/oci_config.hpp"
+#include "services/kubelet/pods/pod_files.hpp"
+#include "services/kubelet/pods/runtime.hpp"
+#include "services/kubelet/pods/state.hpp"
+
+namespace services::kubelet::pods {
+
+// A pod's volumes on this node.
+class Volumes {
+public:
+    virtual ~Volumes() = default;
+    // Makes what is missing. Throws Error with the text of the FailedMount event. Safe to call again (adoption).
+    virtual Task<> set_up(PodState state) = 0;
+    // Where they go in `container`, subPaths resolved now. In the spec's order.
+    virtual Task<std::vector<Mount>> mounts(PodState state, std::string container) = 0;
+    virtual Task<> tear_down(std::string uid) = 0;
+    // ConfigMaps and Secrets they are made of, as keys of ReferencedObjects: the checkpoint holds them.
+    [[nodiscard]] virtual std::vector<std::string> references(const json::object& pod) const = 0;
+};
+
+// Probes of running containers. Results come back through Pods::probed().
+class Probes {
+public:
+    virtual ~Probes() = default;
+    virtual void start(const PodState& state, const std::string& container) = 0;
+    virtual void stop(const std::string& uid, const std::string& container) = 0;
+};
+
+struct Parts {
+    hal::async::Executor executor;
+    hal::async::Pool& pool;
+    const hal::Clock& clock;
+    Runtime& runtime;
+    images::ImageStore& images;
+    network::PodNetwork& network;
+    kubeclient::Client& client;
+    kubeclient::EventRecorder& events;
+    Volumes* volumes = nullptr;  // null: pods have none
+    Probes* probes = nullptr;    // null: what runs is ready
+
+    std::string node_name;
+    std::filesystem::path run_folder;    // /run/branchbox/kubelet
+    std::filesystem::path data_folder;   // /var/lib/branchbox/kubelet
+    std::filesystem::path log_folder;    // /var/log: pods/ and containers/ below
+    std::string cgroup_parent;
+    std::string boot;                    // /proc/sys/kernel/random/boot_id
+    Powers powers;
+    ClusterNames names;
+    std::int64_t node_milli_cpu = 0, node_memory_bytes = 0;
+    // The Services there are now, for environment variables.
+    std::function<std::vector<kubeclient::ObjectPtr>()> services = [] { return std::vector<kubeclient::ObjectPtr>(); };
+    hal::process::Cgroups cgroups = hal::process::Cgroups();
+};
+
+// Times and bounds of the kubelet, as the real one has them.
+inline constexpr std::chrono::seconds back_off_min{10}, back_off_max{300};
+inline constexpr std::chrono::seconds back_off_forgotten{600};  // ran this long: the next crash is a first one
+inline constexpr std::chrono::seconds retry_delay{10};          // after a pod could not be brought to its spec
+inline constexpr std::chrono::seconds hook_grace_min{2};        // left to a container after its preStop hook
+inline constexpr std::size_t termination_message_bytes_max = 4096;
+inline constexpr std::size_t fallback_message_bytes_max = 2048;
+
+}  // namespace services::kubelet::pods

@@ -37,6 +37,13 @@ std::string group_version_kind(const json::object& object) {
     return std::format("{}{}, Kind={}", api_version.contains('/') ? "" : "/", api_version, text_in(object, "kind"));
 }
 
+// "namespace/name; apps/v1, Kind=Deployment"
+std::string named(const json::object& object) {
+    const auto* metadata = metadata_of(object);
+    return std::format("{}/{}; {}", metadata == nullptr ? "" : text_in(*metadata, "namespace"),
+                       metadata == nullptr ? "" : text_in(*metadata, "name"), group_version_kind(object));
+}
+
 std::string printed(const Manager& manager) {
     std::string out = json::serialize(json::string(manager.name));
     if (!manager.subresource.empty()) out += std::format(" with subresource {}", json::serialize(json::string(manager.subresource)));
@@ -59,7 +66,8 @@ ApplyError error_of(std::vector<Conflict> conflicts) {
             out.conflicts.push_back({"conflict with " + manager, std::move(field)});
         });
     }
-    if (out.conflicts.size() == 1) out.message = std::format("Apply failed with 1 conflict: {}: {}", out.conflicts[0].message, out.conflicts[0].field);
+    if (out.conflicts.size() == 1)
+        out.message = std::format("Apply failed with 1 conflict: {}: {}", out.conflicts[0].message, out.conflicts[0].field);
     else out.message = std::format("Apply failed with {} conflicts: {}", out.conflicts.size(), listed);
     return out;
 }
@@ -103,7 +111,8 @@ Outcome merge_for(const Type& type, const json::object& live, const json::object
     if (!force)
         for (const auto& manager : before) {
             if (manager.is_same_as(self)) continue;
-            if (auto fields = intersect(manager.set, changes, added | modified); !fields.empty()) out.conflicts.push_back({&manager, std::move(fields)});
+            if (auto fields = intersect(manager.set, changes, added | modified); !fields.empty())
+                out.conflicts.push_back({&manager, std::move(fields)});
         }
     if (!out.conflicts.empty()) return out;
     for (Manager& manager : out.managers) manager.set = subtract(std::move(manager.set), changes);
@@ -189,9 +198,7 @@ std::expected<json::object, ApplyError> apply(const Type& type, const json::obje
     if (const auto* managed = metadata == nullptr ? nullptr : metadata->if_contains(managed_fields_key); managed != nullptr && !managed->is_null())
         return refuse("metadata.managedFields must be nil");
     if (auto error = configuration_error(type, config); !error.empty())
-        return refuse(std::format("failed to create typed patch object ({}/{}; {}): {}", metadata == nullptr ? "" : text_in(*metadata, "namespace"),
-                                  metadata == nullptr ? "" : text_in(*metadata, "name"), group_version_kind(config), error),
-                      true);
+        return refuse(std::format("failed to create typed patch object ({}): {}", named(config), error), true);
 
     const json::object zero = Assembly(type).finish();
     json::object current = live == nullptr ? zero : *live;
@@ -228,9 +235,7 @@ std::expected<json::object, ApplyError> apply(const Type& type, const json::obje
         if (auto* applier = find_same(outcome.managers, self)) applier->time = tracking.time;
     if (tracking.manager == "kubectl") refresh_last_applied(outcome.object, config);
     if (const auto errors = normalise(type, outcome.object); !errors.empty())
-        return refuse(std::format("failed to convert new typed object ({}/{}; {}) to object: {}", metadata == nullptr ? "" : text_in(*metadata, "namespace"),
-                                  metadata == nullptr ? "" : text_in(*metadata, "name"), group_version_kind(config), errors.front().message),
-                      true);
+        return refuse(std::format("failed to convert new typed object ({}) to object: {}", named(config), errors.front().message), true);
     write_managers(outcome.object, std::move(outcome.managers));
     return std::move(outcome.object);
 }

@@ -3,6 +3,7 @@
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <span>
 
 namespace services::kube::schema {
 
@@ -109,9 +110,9 @@ private:
             } else {
                 FieldSet::Node node{std::move(element), 0, {}};
                 if (lefts > 1 && rights > 1) {
-                    const bool is_same = lefts == rights && std::equal(left.begin() + static_cast<std::ptrdiff_t>(l), left.begin() + static_cast<std::ptrdiff_t>(l + lefts),
-                                                                       right.begin() + static_cast<std::ptrdiff_t>(r),
-                                                                       [](const Keyed& a, const Keyed& b) { return *a.item == *b.item; });
+                    const bool is_same = std::ranges::equal(std::span(left).subspan(l, lefts), std::span(right).subspan(r, rights), {},
+                                                            [](const Keyed& one) -> const json::value& { return *one.item; },
+                                                            [](const Keyed& one) -> const json::value& { return *one.item; });
                     if (!is_same) node.marks |= modified;
                 } else if (lefts > 1) {
                     if (rights == 1) walk(list.element(), nullptr, right[r].item, node);

@@ -223,8 +223,8 @@ private:
         json::value value = *found == nullptr ? json::value() : **found;
         if (*found != nullptr) copied_bytes_ += json::serialize(value).size();
         if (copied_bytes_ > patch_copy_bytes_max)
-            return std::format("Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}", copied_bytes_,
-                               patch_copy_bytes_max);
+            return std::format("Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}",
+                               copied_bytes_, patch_copy_bytes_max);
         if (const auto error = add_to(*target, std::move(value))) return std::format("error while adding value during copy: {}", *error);
         return {};
     }
@@ -277,22 +277,24 @@ void prune_nulls(json::value& value) {
 std::expected<json::object, PatchError> json_patch(json::object current, std::string_view patch_text) {
     const auto patch = parse_json(patch_text);
     if (!patch) return fail(Kind::malformed, "error decoding patch: " + patch.error().message);
-    if (!patch->is_array() && !patch->is_null())
-        return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp", go_kind(*patch)));
+    const auto mistyped = [](const json::value& found, std::string_view wanted) {
+        return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go {}", go_kind(found), wanted));
+    };
+    if (!patch->is_array() && !patch->is_null()) return mistyped(*patch, "value of type []handlers.jsonPatchOp");
     static const json::array none;
     const auto& operations = patch->is_array() ? patch->get_array() : none;
     for (const auto& operation : operations) {
         if (operation.is_null()) continue;
-        if (!operation.is_object())
-            return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go value of type handlers.jsonPatchOp", go_kind(operation)));
+        if (!operation.is_object()) return mistyped(operation, "value of type handlers.jsonPatchOp");
         for (const std::string_view name : {"op", "path", "from"}) {
             const auto* member = operation.get_object().if_contains(name);
             if (member != nullptr && !member->is_string() && !member->is_null())
-                return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go struct field jsonPatchOp.{} of type string", go_kind(*member), name));
+                return mistyped(*member, std::format("struct field jsonPatchOp.{} of type string", name));
         }
     }
     if (operations.size() > patch_operations_max)
-        return fail(Kind::too_large, std::format("The allowed maximum operations in a JSON patch is {}, got {}", patch_operations_max, operations.size()));
+        return fail(Kind::too_large,
+                    std::format("The allowed maximum operations in a JSON patch is {}, got {}", patch_operations_max, operations.size()));
     json::value document(std::move(current));
     Patching patching(document);
     static const json::object empty;
@@ -309,7 +311,8 @@ std::expected<json::object, PatchError> json_merge_patch(json::object current, s
     if (!patch) return fail(Kind::malformed, "error decoding patch: " + patch.error().message);
     if (patch->is_null()) return fail(Kind::malformed, "Invalid JSON Patch");
     if (!patch->is_object())
-        return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go_kind(*patch)));
+        return fail(Kind::malformed, std::format("error decoding patch: json: cannot unmarshal {} into Go value of type {}", go_kind(*patch),
+                                                 "map[string]interface {}"));
     json::value target(std::move(current));
     merge_into(target, *patch);
     return std::move(target.get_object());

@@ -49,10 +49,12 @@ Below below(const Type* type, std::string_view name) {
     const Field* field = type == nullptr ? nullptr : type->find(name);
     if (field == nullptr) {
         const std::string_view go_name = type == nullptr ? "" : type->go_name().substr(type->go_name().rfind('.') + 1);
-        refuse(Kind::internal, std::format("unable to find api field in struct {} for the json field {}", go_name, json::serialize(json::string(name))));
+        refuse(Kind::internal, std::format("unable to find api field in struct {} for the json field {}", go_name,
+                                           json::serialize(json::string(name))));
     }
     const std::string_view strategy = field->patch_strategy();
-    return {field->form() == Form::object ? field->type() : nullptr, field->merge_key(), strategy == "merge" || strategy.starts_with("merge,") || strategy.ends_with(",merge")};
+    const bool merges = strategy == "merge" || strategy.starts_with("merge,") || strategy.ends_with(",merge");
+    return {field->form() == Form::object ? field->type() : nullptr, field->merge_key(), merges};
 }
 
 // What tells items of a list apart: the merge key's value, or a scalar itself.
@@ -255,12 +257,14 @@ void check_order(const json::array& patch, const json::array& order, std::string
     std::size_t at = 0;
     for (const auto& item : patch) {
         const auto* object = item.if_object();
-        if (!merge_key.empty() && object == nullptr) refuse(Kind::internal, std::format("expected a map[string]interface {{}}, but received a {}", go_type(item)));
+        if (!merge_key.empty() && object == nullptr)
+            refuse(Kind::internal, std::format("expected a map[string]interface {{}}, but received a {}", go_type(item)));
         if (object != nullptr && object->contains(directive)) continue;
         const std::string wanted = identity(item, merge_key);
         while (at < order.size() && identity(order[at], merge_key) != wanted) ++at;
         if (at == order.size())
-            refuse(Kind::internal, std::format("The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n", go_print(patch), go_print(order)));
+            refuse(Kind::internal, std::format("The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n", go_print(patch),
+                                               go_print(order)));
         ++at;
     }
 }
@@ -334,7 +338,8 @@ json::object merge_object(json::object original, json::object patch, const Type*
             *live = merge_object(std::move(live->get_object()), std::move(value.get_object()), place.type);
         } else if (value.is_array()) {
             const Below list = below(type, key);
-            *live = deletes ? delete_from(live->get_array(), value.get_array()) : merge_list(std::move(live->get_array()), value.get_array(), list);
+            *live = deletes ? delete_from(live->get_array(), value.get_array())
+                            : merge_list(std::move(live->get_array()), value.get_array(), list);
         } else {
             *live = std::move(value);
         }

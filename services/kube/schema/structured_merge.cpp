@@ -80,7 +80,8 @@ private:
         if (!item.is_object()) return "associative list with keys may not have non-map elements";
         std::string keys(list.field->list_keys());
         for (std::size_t at = 0; (at = keys.find(',', at)) != std::string::npos; at += 3) keys.replace(at, 1, "\" \"");
-        return std::format("associative list with keys has an element that omits all key fields [\"{}\"] (and doesn't have default values for any key fields)", keys);
+        return std::format("associative list with keys has an element that omits all key fields [\"{}\"] "
+                           "(and doesn't have default values for any key fields)", keys);
     }
 
     // An atomic list, map or object is checked inside too.

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "hal/base/log.hpp"
+#include "services/kube/kinds/kind.hpp"
 #include "services/kube/scheduler/claims.hpp"
 #include "services/kube/scheduler/filters.hpp"
 #include "services/kube/scheduler/queue.hpp"
@@ -26,6 +27,8 @@ bool is_waiting(const json::object& pod) {
            !is_deleting(pod) && array_at(pod, "spec.schedulingGates").empty();
 }
 
+bool is_served(const Resource& resource) { return kinds::find(resource.group, resource.version, resource.plural) != nullptr; }
+
 // What a node may offer anew; its heartbeats change none of it.
 bool is_same_offer(const json::object& before, const json::object& node) {
     return object_at(before, "metadata.labels") == object_at(node, "metadata.labels") &&
@@ -42,8 +45,8 @@ public:
                                 .user_agent = "kube-scheduler/v1.37.2"}),
           clock_(*context.clock), site_(context.site), informers_(context.executor, client_),
           pods_(informers_.of(resources::pods)), nodes_(informers_.of(resources::nodes)),
-          namespaces_(informers_.of(resources::namespaces)), claims_(informers_.of(claims_resource)),
-          classes_(informers_.of(classes_resource)), queue_(context.executor, clock_),
+          namespaces_(informers_.of(resources::namespaces)), claims_(context.executor, client_, claims_resource),
+          classes_(context.executor, client_, classes_resource), queue_(context.executor, clock_),
           events_(context.executor, client_, clock_, std::string(own_name)) {
         pods_.add_handlers({.added = [this](const ObjectPtr& pod) { pod_added(*pod); },
                             .updated = [this](const ObjectPtr& before, const ObjectPtr& pod) { pod_updated(*before, *pod); },
@@ -59,6 +62,8 @@ public:
 
     Task<> work(hal::async::TaskGroup& group) {
         informers_.start(group);
+        for (auto* informer : {&claims_, &classes_})
+            if (is_served(informer->resource())) group.spawn("informer " + informer->resource().plural, informer->run());
         group.spawn("events of the scheduler", events_.run());
         co_await pods_.wait_synced();
         co_await nodes_.wait_synced();
@@ -196,8 +201,7 @@ private:
     Informer& pods_;
     Informer& nodes_;
     Informer& namespaces_;
-    Informer& claims_;
-    Informer& classes_;
+    Informer claims_, classes_;  // stay empty while the API serves no such kinds
     SchedulingQueue queue_;
     EventRecorder events_;
     // Bound, but the cache does not show it yet: counted where they go, by key.

@@ -133,3 +133,29 @@ TEST_CASE("a queue hands a key out once, again after done when it was added mean
     loop.run();
     CHECK(!failure);
 }
+
+TEST_CASE("an informer caches what its transform leaves of an object") {
+    boost::asio::io_context loop(1);
+    Server server(loop.get_executor());
+    Client client([&server](http::Request request) { return server.answer(std::move(request)); }, {});
+    Informer::Options options;
+    options.transform = [](json::object& object) { object.erase("spec"); };
+    Informer informer(loop.get_executor(), client, resources::pods, std::move(options));
+    hal::async::Event settled(loop.get_executor());
+    informer.add_handlers({.added = [&](const ObjectPtr&) { settled.set(); }, .updated = {}, .deleted = {}});
+    hal::async::TaskGroup group(loop.get_executor(), "test");
+    group.spawn("informer", informer.run());
+    struct Script {
+        static Task<> run(hal::async::Event& settled, hal::async::TaskGroup& group) {
+            co_await settled.wait();
+            group.cancel();
+            co_await group.join();
+        }
+    };
+    std::exception_ptr failure;
+    boost::asio::co_spawn(loop, Script::run(settled, group), [&](std::exception_ptr e) { failure = e; });
+    loop.run();
+    CHECK(!failure);
+    REQUIRE(informer.find("x", "a") != nullptr);
+    CHECK_FALSE(informer.find("x", "a")->contains("spec"));
+}

@@ -177,10 +177,13 @@ std::string expanded(std::string_view text, const std::function<const std::strin
     return made;
 }
 
+std::string expanded(std::string_view text, const Variables& variables) {
+    return expanded(text, [&](std::string_view name) { return find(variables, name); });
+}
+
 std::vector<std::string> expanded(const json::array& words, const Variables& variables) {
     std::vector<std::string> made;
-    for (const auto& word : words)
-        made.push_back(expanded(kc::as_text(word), [&](std::string_view name) { return find(variables, name); }));
+    for (const auto& word : words) made.push_back(expanded(kc::as_text(word), variables));
     return made;
 }
 

@@ -36,6 +36,7 @@ Variables environment_of(const EnvironmentSources& sources);
 
 // "$(NAME)" by `variables`, "$$" is one dollar; an unknown name stays as it is written.
 std::string expanded(std::string_view text, const std::function<const std::string*(std::string_view)>& find);
+std::string expanded(std::string_view text, const Variables& variables);
 std::vector<std::string> expanded(const json::array& words, const Variables& variables);
 
 // The ConfigMaps and Secrets that env and envFrom of any container name, as keys of ReferencedObjects.

@@ -21,21 +21,9 @@
 #include "services/kubelet/pods/pod_files.hpp"
 #include "services/kubelet/pods/runtime.hpp"
 #include "services/kubelet/pods/state.hpp"
+#include "services/kubelet/volumes/volumes.hpp"
 
 namespace services::kubelet::pods {
-
-// A pod's volumes on this node.
-class Volumes {
-public:
-    virtual ~Volumes() = default;
-    // Makes what is missing. Throws Error with the text of the FailedMount event. Safe to call again (adoption).
-    virtual Task<> set_up(PodState state) = 0;
-    // Where they go in `container`, subPaths resolved now. In the spec's order.
-    virtual Task<std::vector<Mount>> mounts(PodState state, std::string container) = 0;
-    virtual Task<> tear_down(std::string uid) = 0;
-    // ConfigMaps and Secrets they are made of, as keys of ReferencedObjects: the checkpoint holds them.
-    [[nodiscard]] virtual std::vector<std::string> references(const json::object& pod) const = 0;
-};
 
 // Probes of running containers. Results come back through Pods::probed().
 class Probes {
@@ -54,7 +42,7 @@ struct Parts {
     network::PodNetwork& network;
     kubeclient::Client& client;
     kubeclient::EventRecorder& events;
-    Volumes* volumes = nullptr;  // null: pods have none
+    volumes::Volumes& volumes;
     Probes* probes = nullptr;    // null: what runs is ready
 
     std::string node_name;

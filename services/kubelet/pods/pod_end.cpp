@@ -98,6 +98,7 @@ Task<> PodWorker::absorb_ends() {
         if (container.restarts() >= 2) fs::remove(log_file(container.name, container.restarts() - 2), ignored);
         fs::remove(log_link(container), ignored);
         co_await remove_container(container.id);
+        co_await parts_.volumes.release_container(uid_, container.name);
     }
     if (is_any) co_await checkpoint();
 }
@@ -169,7 +170,7 @@ Task<> PodWorker::end_pod() {
 }
 
 Task<> PodWorker::tear_down() {
-    if (parts_.volumes) co_await parts_.volumes->tear_down(uid_);
+    co_await parts_.volumes.tear_down(uid_);
     has_volumes_ = false;
     if (!on_host_network()) co_await parts_.network.detach(uid_);
     const auto remove = std::bind_front(remove_pod_folder, run_folder(), network_namespace());

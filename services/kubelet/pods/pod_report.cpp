@@ -41,6 +41,7 @@ void PodWorker::event(std::string_view type, std::string_view reason, std::strin
 }
 
 Task<> PodWorker::checkpoint() {
+    if (has_volumes_) state_.objects = parts_.volumes.needed_by(uid_);
     auto text = json::serialize(state_.to_json());
     if (text == checkpointed_) co_return;
     const auto folder = data_folder();

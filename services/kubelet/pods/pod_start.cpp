@@ -1,7 +1,4 @@
 // A pod's sandbox (cgroup, network, files, volumes) and the start of its containers.
-#include <boost/asio/cancel_after.hpp>
-#include <boost/asio/co_spawn.hpp>
-
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -22,7 +19,6 @@ namespace services::kubelet::pods {
 
 namespace fs = std::filesystem;
 namespace kc = kubeclient;
-namespace asio = boost::asio;
 using hal::Code;
 using hal::Error;
 using Phase = ContainerState::Phase;
@@ -30,7 +26,6 @@ using Phase = ContainerState::Phase;
 namespace {
 
 constexpr std::int64_t shared_memory_bytes = 64 << 20;
-constexpr std::chrono::seconds fetch_time_max{3};
 
 std::string text_of(const fs::path& file) {
     std::ifstream in(file);
@@ -105,46 +100,23 @@ Task<> PodWorker::make_sandbox() {
         event("Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: " + failure);
         throw Error(Code::unavailable, failure);
     }
-    co_await fetch_objects();
-    if (parts_.volumes) {
-        try {
-            co_await parts_.volumes->set_up(state_);
-        } catch (const Error& error) {
-            if (error.code() == Code::cancelled) throw;
-            failure = error.what();
-        }
-        if (!failure.empty()) {
-            event("Warning", "FailedMount", failure);
-            throw Error(Code::unavailable, failure);
-        }
-    }
+    parts_.volumes.restore(std::make_shared<json::object>(state_.pod), state_.objects);
+    const auto failures = co_await parts_.volumes.set_up(std::make_shared<json::object>(state_.pod), referenced_by_environment(state_.pod));
+    for (const auto& one : failures) event("Warning", "FailedMount", one.message);
+    if (!failures.empty()) throw Error(Code::unavailable, failures.front().message);
     has_volumes_ = true;
     if (!is_new) co_return;
     state_.has_sandbox = true;
     co_await checkpoint();
 }
 
-// The ConfigMaps and Secrets of the pod as the API has them now; what it cannot say stays as it was last seen.
-Task<> PodWorker::fetch_objects() {
-    auto keys = referenced_by_environment(state_.pod);
-    if (parts_.volumes)
-        for (auto& key : parts_.volumes->references(state_.pod)) keys.push_back(std::move(key));
-    const auto ns = std::string(kc::namespace_of(state_.pod));
-    for (const auto& key : keys) {
-        const auto slash = key.find('/');
-        const auto& resource = key.starts_with("secret/") ? kc::resources::secrets : kc::resources::config_maps;
-        try {
-            auto found = co_await asio::co_spawn(parts_.executor, parts_.client.find(resource, ns, key.substr(slash + 1)),
-                                                 asio::cancel_after(fetch_time_max, asio::use_awaitable));
-            if (found)
-                state_.objects[key] = std::move(*found);
-            else
-                state_.objects.erase(key);
-        } catch (const Error& error) {
-            // Also when this pod itself is cancelled: then the next wait says so.
-            hal::log::debug("kubelet", "pod {}: {}: {}", kc::key_of(state_.pod), key, error.what());
-        }
-    }
+// The ConfigMaps and Secrets that the environment names, as the API has them now or had them last.
+Task<ReferencedObjects> PodWorker::environment_objects() {
+    ReferencedObjects objects;
+    for (auto& key : referenced_by_environment(state_.pod))
+        if (const auto found = co_await parts_.volumes.references().find({std::string(kc::namespace_of(state_.pod)), key}))
+            objects.emplace(key, *found);
+    co_return objects;
 }
 
 void PodWorker::refuse(ContainerState& container, std::string reason, std::string message) {
@@ -207,7 +179,6 @@ Task<> PodWorker::launch(ContainerState& container, images::Image image, std::st
     const auto mount = std::bind_front(mount_root, image.layers, upper(id), rootfs(id));
     co_await hal::async::offload(parts_.pool, mount);
     container.waiting_reason = "CreateContainerConfigError";
-    co_await fetch_objects();
     auto config = co_await configure(container, image, id);
     container.waiting_reason = "CreateContainerError";
     const auto log = log_file(container.name, container.attempts);
@@ -274,12 +245,14 @@ Task<json::object> PodWorker::configure(ContainerState& container, images::Image
     pod["status"] = std::move(status);
 
     const auto services = parts_.services();
-    auto variables = environment_of({pod, spec, state_.objects, services, parts_.node_milli_cpu, parts_.node_memory_bytes});
+    const auto objects = co_await environment_objects();
+    auto variables = environment_of({pod, spec, objects, services, parts_.node_milli_cpu, parts_.node_memory_bytes});
     const auto find_user = [pod, spec, config = image.config, root = rootfs(id)] { return user_of(pod, spec, config, root); };
     auto user = co_await hal::async::offload(parts_.pool, find_user);
     auto mounts = file_mounts(container, spec);
-    if (parts_.volumes)
-        for (auto& one : co_await parts_.volumes->mounts(state_, container.name)) mounts.push_back(std::move(one));
+    const auto expand = [&variables](std::string_view text) { return expanded(text, variables); };
+    for (auto& one : co_await parts_.volumes.mounts_of(std::make_shared<json::object>(state_.pod), container.name, expand))
+        mounts.push_back({std::move(one.source), std::move(one.target), one.is_read_only, std::move(one.propagation)});
     const auto termination = run_folder() / "termination" / container.name;
     write_text(termination, "");
     fs::permissions(termination, fs::perms(0666));

@@ -50,6 +50,7 @@ std::filesystem::path PodWorker::log_link(const ContainerState& container) const
 void PodWorker::update(kc::ObjectPtr pod) {
     state_.pod = *pod;
     api_status_ = kc::object_at(state_.pod, "status");
+    if (has_volumes_) parts_.volumes.update(pod);
     wake_.set();
 }
 

@@ -29,6 +29,8 @@ public:
     void update(kubeclient::ObjectPtr pod);
     // The API has it no more.
     void vanished();
+    // Something that its volumes or environment name has changed.
+    void references_changed() { wake_.set(); }
     // The list of images has changed.
     void images_changed();
     enum class Probed { ready, not_ready, started, failed };
@@ -67,7 +69,7 @@ private:
 
     // pod_start.cpp: bringing up.
     Task<> make_sandbox();
-    Task<> fetch_objects();
+    Task<ReferencedObjects> environment_objects();
     Task<> start_container(ContainerState& container);
     Task<> launch(ContainerState& container, images::Image image, std::string id);
     Task<json::object> configure(ContainerState& container, images::Image image, std::string id);

@@ -79,6 +79,11 @@ Task<> Pods::remove_orphans() {
     note(parts_.run_folder / "rootfs", ids);
     note(parts_.data_folder / "rootfs", ids);
     note(parts_.run_folder / "pods", uids);
+    for (const auto& uid : names_in(parts_.data_folder / "pods"))
+        if (!uids.contains(uid)) {
+            co_await parts_.volumes.tear_down(uid);
+            leftovers.push_back(parts_.data_folder / "pods" / uid);
+        }
     for (const auto& folder : leftovers) {
         const auto remove = std::bind_front(remove_tree, folder);
         co_await hal::async::offload(parts_.pool, remove);

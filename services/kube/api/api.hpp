@@ -5,6 +5,11 @@
 // A handler is a plain function that is awaited at once: its references outlive it. It throws StatusError.
 #pragma once
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include <boost/json/object.hpp>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -17,8 +22,16 @@
 #include "services/kube/kinds/kind.hpp"
 #include "services/kube/store/store.hpp"
 
+namespace services::kube::auth {
+class Authenticator;
+class Authorizer;
+class Tokens;
+}  // namespace services::kube::auth
+
 namespace services::kube::api {
 
+namespace json = boost::json;
+namespace json = boost::json;
 using hal::async::Task;
 
 class Addresses;  // addresses.hpp: cluster addresses and node ports
@@ -29,7 +42,9 @@ struct Api {
     store::Store& store;
     const hal::Clock& clock;
     hal::async::Pool& pool;
+    const auth::Authenticator& authenticator;
     const auth::Authorizer& authorizer;
+    const auth::Tokens& tokens;
     Addresses& addresses;
     // config::Service::credentials: ca.crt, service-account.key, kubelet-client.crt, kubelet-client.key.
     const std::map<std::string, std::string>& credentials;

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,7 @@ struct Status {
     unsigned code = 500;
     std::string reason;    // "NotFound"; "" is left out
     std::string message;
-    json::object details;  // name, group, kind, uid, causes, retryAfterSeconds; empty is left out
+    std::optional<json::object> details;  // name, group, kind, uid, causes, retryAfterSeconds
     // A list that expired goes on here (trap 6); "" is left out.
     std::string continue_token;
 };
@@ -45,19 +46,20 @@ Status not_found(const kinds::Kind& kind, std::string_view name);
 Status already_exists(const kinds::Kind& kind, std::string_view name);
 Status conflict(const kinds::Kind& kind, std::string_view name, std::string_view why);
 Status forbidden(const kinds::Kind& kind, std::string_view name, std::string_view why);  // `pods "x" is forbidden: why`
-Status forbidden_text(std::string message);
 Status invalid(const kinds::Kind& kind, std::string_view name, const kinds::Causes& causes);
+Status invalid(const schema::GroupVersionKind& gvk, std::string_view name, const kinds::Causes& causes);
 Status bad_request(std::string message);
 Status unauthorized();
 Status method_not_allowed();  // without a kind: the path knows other methods
-Status method_not_supported(const kinds::Kind& kind, std::string_view action);
-Status unsupported_media_type(std::string_view accepted);
+Status unsupported_body();        // 415 of a body that is no object
+Status unsupported_patch();       // 415 of a patch
 Status not_acceptable(std::string_view offered);
 Status too_many_requests(std::string message, unsigned retry_after_s);
 Status unknown_path();  // 404 `the server could not find the requested resource`
 Status expired(std::string message);
 Status internal_error(std::string_view why);
 Status too_large(std::string message);
+Status revision_too_large(std::int64_t asked, std::int64_t current);  // 504
 // What the store and other modules threw.
 Status status_of(const hal::Error& error);
 

@@ -204,6 +204,9 @@ std::expected<json::object, ApplyError> apply(const Type& type, const json::obje
     json::object current = live == nullptr ? zero : *live;
     Managers before = live == nullptr ? Managers{} : read_managers(*live).value_or(Managers{});
     drop_managers(current);
+    // A stored object may lack what its key says; the configuration does not.
+    current.insert_or_assign("apiVersion", tracking.api_version);
+    current.insert_or_assign("kind", kind);
     if (before.empty() && live != nullptr) {
         Tracking earlier = tracking;
         earlier.manager = "before-first-apply";

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <format>
 #include <optional>
+#include <set>
 
 #include "services/kube/schema/node.hpp"
 
@@ -69,6 +70,8 @@ public:
     explicit Patching(json::value& document) : document_(document) {}
 
     Failure apply(const json::object& operation) {
+        for (const std::string_view name : {"path", "from"})
+            if (std::string path; text(operation, name, path) != nullptr) touched_.insert(path.substr(0, path.rfind('/') + 1));
         const auto* op = operation.if_contains("op");
         const std::string kind(op != nullptr && op->is_string() ? std::string_view(op->get_string()) : "unknown");
         if (kind == "add") return add(operation);
@@ -80,9 +83,27 @@ public:
         return "Unexpected kind: " + kind;
     }
 
+    // The real library holds what it opens as a map and so writes it by its keys' order, which shows in messages.
+    void sort_touched() {
+        std::set<const json::value*> sorted;
+        for (const auto& path : touched_) {
+            json::value* at = &document_;
+            for (std::string_view rest = path; at != nullptr && at->is_structured();) {
+                if (sorted.insert(at).second && at->is_object()) sort_keys(at->get_object());
+                const auto slash = rest.find('/');
+                if (slash == rest.npos) break;
+                rest.remove_prefix(slash + 1);
+                const auto next = rest.find('/');
+                if (next == rest.npos) break;
+                at = child(*at, unescape(rest.substr(0, next)));
+            }
+        }
+    }
+
 private:
     json::value& document_;
     std::size_t copied_bytes_ = 0;
+    std::set<std::string> touched_;  // paths of containers, with a slash at the end
 
     static const std::string* text(const json::object& operation, std::string_view name, std::string& out) {
         const auto* value = operation.if_contains(name);
@@ -269,6 +290,7 @@ void prune_nulls(json::value& value) {
         prune_nulls(member.value());
         out.emplace(member.key(), std::move(member.value()));
     }
+    sort_keys(out);
     *object = std::move(out);
 }
 
@@ -300,6 +322,7 @@ std::expected<json::object, PatchError> json_patch(json::object current, std::st
     static const json::object empty;
     for (const auto& operation : operations)
         if (const auto error = patching.apply(operation.is_object() ? operation.get_object() : empty)) return fail(Kind::unprocessable, *error);
+    patching.sort_touched();
     if (!document.is_object()) return fail(Kind::unprocessable, "json: cannot unmarshal array into Go value of type map[string]interface {}");
     // Moves nest without growing; what follows walks the object recursively.
     if (is_deeper_than(document, value_nesting_max)) return fail(Kind::unprocessable, "exceeded max depth");
@@ -335,6 +358,7 @@ void merge_into(json::value& target, const json::value& patch) {
         if (found == nullptr) found = &object->emplace(member.key(), nullptr).first->value();
         merge_into(*found, member.value());
     }
+    sort_keys(*object);
 }
 
 }  // namespace services::kube::schema

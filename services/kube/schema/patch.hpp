@@ -29,6 +29,8 @@ struct PatchError {
 // Copies grow the result to at most this many bytes, as the real server limits them.
 inline constexpr std::size_t patch_copy_bytes_max = 3 * 1024 * 1024;
 
+// Objects that the patch opened come out by their keys' order, others as they were: as Go's encoder writes the real
+// library's result, which messages about it quote.
 std::expected<json::object, PatchError> json_patch(json::object current, std::string_view patch_text);
 std::expected<json::object, PatchError> json_merge_patch(json::object current, std::string_view patch_text);
 

@@ -54,6 +54,10 @@ TEST_CASE("applying makes an object, and applying it again changes nothing") {
     CHECK(managers(first) == R"([{"manager":"one","operation":"Apply","apiVersion":"v1","time":"2026-01-01T12:00:00Z","fieldsType":"FieldsV1",)"
                              R"("fieldsV1":{"f:data":{"f:a":{}}}}])");
     CHECK(applied(&first, R"(,"data":{"a":"1"})", "one", "2026-01-01T13:00:00Z") == first);
+    auto stored = first;
+    stored.erase("kind");
+    stored.erase("apiVersion");
+    CHECK(managers(applied(&stored, R"(,"data":{"a":"1"})", "one", "2026-01-01T13:00:00Z")) == managers(first));
 }
 
 TEST_CASE("what a manager no longer applies goes, unless another one owns it") {

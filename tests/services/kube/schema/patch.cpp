@@ -35,6 +35,16 @@ TEST_CASE("a JSON patch adds, replaces, removes, moves, copies and tests") {
     CHECK(patched(R"({"a":1})", R"([{"op":"replace","path":"","value":{"b":2}}])") == R"({"b":2})");
 }
 
+TEST_CASE("what a patch opens comes out by its keys' order, the rest as it was") {
+    constexpr const char* object = R"({"kind":"K","metadata":{"name":"a","labels":{"z":"1","b":"2"}},"data":{"z":"1","a":"2"}})";
+    CHECK(patched(object, R"([{"op":"add","path":"/bogus","value":1}])") ==
+          R"({"bogus":1,"data":{"z":"1","a":"2"},"kind":"K","metadata":{"name":"a","labels":{"z":"1","b":"2"}}})");
+    CHECK(patched(object, R"([{"op":"add","path":"/data/b","value":"3"}])") ==
+          R"({"data":{"a":"2","b":"3","z":"1"},"kind":"K","metadata":{"name":"a","labels":{"z":"1","b":"2"}}})");
+    CHECK(merged(object, R"({"metadata":{"labels":{"c":"3"}}})") ==
+          R"({"data":{"z":"1","a":"2"},"kind":"K","metadata":{"labels":{"b":"2","c":"3","z":"1"},"name":"a"}})");
+}
+
 TEST_CASE("replacing an absent member adds it, but not an absent item") {
     CHECK(patched("{}", R"([{"op":"replace","path":"/a","value":1}])") == R"({"a":1})");
     CHECK(patched(R"({"a":[]})", R"([{"op":"replace","path":"/a/0","value":1}])") ==

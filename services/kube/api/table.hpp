@@ -8,14 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-
 #include "services/kube/api/api.hpp"
 
 namespace services::kube::api {
-
-namespace json = boost::json;
 
 // What of its object a row carries: the query includeObject.
 enum class Include { none, metadata, object };

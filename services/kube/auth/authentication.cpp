@@ -93,7 +93,7 @@ Task<std::expected<Authenticator::Reviewed, std::string>> Authenticator::review(
     co_return Reviewed{std::move(*user), std::move(audiences)};
 }
 
-// A token lives no longer than what it is bound to. A Node is only named by it, so a lost Node takes no pod's token.
+// A token lives no longer than what it is bound to. A Node beside a Pod only says where the pod ran and takes no token.
 Task<std::expected<User, std::string>> Authenticator::user_of(Claims claims) const {
     struct Bound {
         std::string resource;
@@ -102,8 +102,9 @@ Task<std::expected<User, std::string>> Authenticator::user_of(Claims claims) con
     std::vector<Bound> all{{"serviceaccounts", claims.service_account}};
     if (claims.pod) all.push_back({"pods", *claims.pod});
     if (claims.secret) all.push_back({"secrets", *claims.secret});
+    if (claims.node && !claims.pod) all.push_back({"nodes", *claims.node});
     for (const auto& [resource, object] : all) {
-        const auto uid = co_await find_uid_(resource, claims.name_space, object.name);
+        const auto uid = co_await find_uid_(resource, resource == "nodes" ? "" : claims.name_space, object.name);
         if (!uid) co_return std::unexpected(resource + " " + claims.name_space + "/" + object.name + " of the token is gone");
         if (*uid != object.uid) co_return std::unexpected(resource + " " + claims.name_space + "/" + object.name + " was made anew since");
     }

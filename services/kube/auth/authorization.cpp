@@ -26,13 +26,13 @@ Rule at(Words paths) { return {{"get"}, {}, {}, std::move(paths)}; }
 // authorizer's graph (only Secrets of the node's own pods) would allow the same. Made on first use and then kept.
 const std::vector<Grant>& grants() {
     static const std::vector<Grant> table{
-        {[](const User& user) { return user.is_in(group_masters); },
-         {on({"*"}, {"*"}, {"*"}), {{"*"}, {}, {}, {"*"}}}},
+        {[](const User& user) { return user.is_in(group_masters); }, {on({"*"}, {"*"}, {"*"})}},
         {[](const User& user) { return user.is_in(group_authenticated); },
          {on({"create"}, {"authorization.k8s.io"}, {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}),
           on({"create"}, {"authentication.k8s.io"}, {"selfsubjectreviews"})}},
         {[](const User& user) { return user.is_in(group_authenticated) || user.is_in(group_unauthenticated); },
          {at({"/healthz", "/livez", "/readyz", "/version", "/version/"})}},
+        {[](const User& user) { return user.is_in(group_masters); }, {{{"*"}, {}, {}, {"*"}}}},
         {[](const User& user) { return user.is_in(group_authenticated); },
          {at({"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"})}},
         {[](const User& user) { return user.is_in("system:serviceaccounts"); },

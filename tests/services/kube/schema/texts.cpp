@@ -142,6 +142,18 @@ TEST_CASE("nesting ends at ten thousand, as the real decoder's does") {
     CHECK_FALSE(parse_yaml(twice + "c: " + around("*b") + "\n").has_value());
 }
 
+TEST_CASE("protobuf refuses a known member of another wire type, and skips unknown ones") {
+    const auto& type = *type_of({"", "v1", "ConfigMap"});
+    const auto stamped = [&](std::string_view time) {  // metadata = 1, creationTimestamp = 8
+        const std::string metadata = std::string("\x42") + static_cast<char>(time.size()) + std::string(time);
+        return decode_protobuf(type, std::string("\x0a") + static_cast<char>(metadata.size()) + metadata);
+    };
+    REQUIRE(stamped("\x08\x05").has_value());
+    CHECK(stamped("\x08\x05")->object.at("metadata").at("creationTimestamp") == "1970-01-01T00:00:05Z");
+    CHECK(stamped("\x08\x05\x1a\x01x").has_value());
+    CHECK_FALSE(stamped("\x0a\x01x").has_value());
+}
+
 TEST_CASE("options are known in every group version") {
     for (const char* kind : {"CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "Status"}) {
         CHECK(type_of({"apps", "v1", kind}) != nullptr);

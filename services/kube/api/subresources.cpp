@@ -43,7 +43,10 @@ struct Review {
     Handler handler;
 };
 
+// Documents that need the signing key have only a path.
 constexpr Review reviews[] = {
+    {"", "", "/openid/v1/jwks", serve_key_set},
+    {"", "", "/.well-known/openid-configuration", serve_openid_configuration},
     {"", "v1", "bindings", create_binding},
     {"authentication.k8s.io", "v1", "tokenreviews", review_token},
     {"authentication.k8s.io", "v1", "selfsubjectreviews", review_self},

@@ -30,6 +30,9 @@ Task<http::Response> review_access(Api& api, ResourceRequest& request);
 Task<http::Response> review_local_access(Api& api, ResourceRequest& request);
 Task<http::Response> review_own_rules(Api& api, ResourceRequest& request);
 
+Task<http::Response> serve_key_set(Api& api, ResourceRequest& request);
+Task<http::Response> serve_openid_configuration(Api& api, ResourceRequest& request);
+
 // A kind that is surely in the table: pods, nodes, ...
 const kinds::Kind& core_kind(std::string_view plural);
 

@@ -1,4 +1,5 @@
-// serviceaccounts/token: a token for a ServiceAccount, bound to a Pod, Secret or Node when asked to.
+// serviceaccounts/token: a token for a ServiceAccount, bound to a Pod, Secret or Node when asked to. And the documents by
+// which others verify such tokens (OpenID Connect Discovery 1.0).
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
@@ -95,7 +96,20 @@ Task<> bind(Api& api, const ResourceRequest& request, const json::object& refere
         throw other_uid(kind, name, "the UID in the bound object reference (" + uid + ") does not match the UID in record. The object might have been deleted and then recreated");
 }
 
+http::Response public_document(std::string body, std::string content_type) {
+    auto response = http::json_response(200, std::move(body));
+    response.headers.set("Content-Type", std::move(content_type));
+    response.headers.set("Cache-Control", "public, max-age=3600");
+    return response;
+}
+
 }  // namespace
+
+Task<http::Response> serve_key_set(Api& api, ResourceRequest&) { co_return public_document(api.tokens.key_set(), "application/jwk-set+json"); }
+
+Task<http::Response> serve_openid_configuration(Api&, ResourceRequest& request) {
+    co_return public_document(auth::Tokens::openid_configuration(request.http.peer.local.to_string()), "application/json");
+}
 
 Task<http::Response> request_token(Api& api, ResourceRequest& request) {
     auto body = decode_body(request, token_kind);

@@ -1,14 +1,9 @@
 // Lifecycle hooks of containers: a command inside, an HTTP request to the pod, a pause.
-#include <boost/asio/cancel_after.hpp>
-#include <boost/asio/co_spawn.hpp>
-
-#include <unistd.h>
-
-#include <array>
 #include <format>
 
 #include "hal/base/error.hpp"
 #include "services/http/client.hpp"
+#include "services/kubelet/pods/command.hpp"
 #include "services/kubelet/pods/pod_worker.hpp"
 
 namespace services::kubelet::pods {
@@ -17,18 +12,8 @@ namespace kc = kubeclient;
 
 namespace {
 
-constexpr std::size_t output_bytes_max = 16 << 10;
-
-Task<std::string> read_all(int from) {
-    std::string text;
-    for (;;) {
-        co_await hal::process::wait_readable(from);
-        std::array<char, 4096> buffer;
-        const auto count = ::read(from, buffer.data(), buffer.size());
-        if (count > 0 && text.size() < output_bytes_max) text.append(buffer.data(), static_cast<std::size_t>(count));
-        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) co_return text;
-    }
-}
+// A hook's own bound is the grace period, whose kill ends it.
+constexpr std::chrono::hours command_time_max{1};
 
 std::uint16_t port_of(const json::object& handler, const json::object& spec) {
     const auto* port = handler.if_contains("port");
@@ -45,13 +30,10 @@ Task<std::string> PodWorker::run_hook(json::object handler, std::string id) {
         if (const auto* pause = kc::field(handler, "sleep.seconds")) {
             co_await hal::async::sleep_for(std::chrono::seconds(pause->to_number<std::int64_t>()));
         } else if (const auto* command = kc::field(handler, "exec.command")) {
-            ExecRequest request;
-            for (const auto& word : command->as_array()) request.command.emplace_back(kc::as_text(word));
-            auto exec = co_await parts_.runtime.exec(id, std::move(request));
-            auto said = co_await read_all(exec->output.get());
-            said += co_await read_all(exec->error.get());
-            const auto exit = co_await exec->wait();
-            if (exit.code != 0) co_return std::format("command ended with exit code {}: {}", exit.code, said);
+            std::vector<std::string> words;
+            for (const auto& word : command->as_array()) words.emplace_back(kc::as_text(word));
+            const auto done = co_await run_command(parts_.runtime, id, std::move(words), command_time_max);
+            if (done.exit_code != 0) co_return std::format("command ended with exit code {}: {}", done.exit_code, done.output);
         } else if (const auto& get = kc::object_at(handler, "httpGet"); !get.empty()) {
             json::object spec;
             for (const auto& container : state_.containers)

@@ -21,17 +21,10 @@
 #include "services/kubelet/pods/pod_files.hpp"
 #include "services/kubelet/pods/runtime.hpp"
 #include "services/kubelet/pods/state.hpp"
+#include "services/kubelet/probes/prober.hpp"
 #include "services/kubelet/volumes/volumes.hpp"
 
 namespace services::kubelet::pods {
-
-// Probes of running containers. Results come back through Pods::probed().
-class Probes {
-public:
-    virtual ~Probes() = default;
-    virtual void start(const PodState& state, const std::string& container) = 0;
-    virtual void stop(const std::string& uid, const std::string& container) = 0;
-};
 
 struct Parts {
     hal::async::Executor executor;
@@ -43,7 +36,7 @@ struct Parts {
     kubeclient::Client& client;
     kubeclient::EventRecorder& events;
     volumes::Volumes& volumes;
-    Probes* probes = nullptr;    // null: what runs is ready
+    probes::Prober& prober;
 
     std::string node_name;
     std::filesystem::path run_folder;    // /run/branchbox/kubelet
@@ -57,6 +50,7 @@ struct Parts {
     // The Services there are now, for environment variables.
     std::function<std::vector<kubeclient::ObjectPtr>()> services = [] { return std::vector<kubeclient::ObjectPtr>(); };
     hal::process::Cgroups cgroups = hal::process::Cgroups();
+    hal::async::Event& container_ended;  // set each time one has been noted
 };
 
 // Times and bounds of the kubelet, as the real one has them.

@@ -81,7 +81,7 @@ Task<> PodWorker::absorb_ends() {
         const auto end = *live.end;
         live.end.reset();
         is_any = true;
-        if (parts_.probes) parts_.probes->stop(uid_, container.name);
+        parts_.prober.stop(uid_, container.name);
         const auto spec = state_.spec_of(container);
         Termination ended{end.exit_code, "", "", container.started, end.finished, container.id};
         ended.reason = end.was_oom_killed ? "OOMKilled" : !end.is_known ? "ContainerStatusUnknown" : end.exit_code == 0 ? "Completed" : "Error";
@@ -100,7 +100,9 @@ Task<> PodWorker::absorb_ends() {
         co_await remove_container(container.id);
         co_await parts_.volumes.release_container(uid_, container.name);
     }
-    if (is_any) co_await checkpoint();
+    if (!is_any) co_return;
+    co_await checkpoint();
+    parts_.container_ended.set();
 }
 
 Task<> PodWorker::remove_container(std::string id) {
@@ -122,7 +124,7 @@ Task<> PodWorker::kill(std::string name, std::chrono::seconds grace_time, std::s
     const auto id = container.id;
     const auto deadline = Steady::now() + grace_time;
     event("Normal", "Killing", message.empty() ? "Stopping container " + name : message, &container);
-    if (parts_.probes) parts_.probes->stop(uid_, name);
+    parts_.prober.stop(uid_, name);
     const auto spec = state_.spec_of(container);
     if (const auto* hook = kc::field(spec, "lifecycle.preStop")) {
         tasks_.spawn("grace of " + name, kill_at(name, deadline));

@@ -205,8 +205,8 @@ Task<> PodWorker::launch(ContainerState& container, images::Image image, std::st
     container.image = kc::text(spec, "image");
     container.image_id = image.id;
     container.stop_signal = stop_signal_of(spec, image.config);
-    container.is_started = !spec.contains("startupProbe") || !parts_.probes;
-    container.is_ready = (container.is_started && !spec.contains("readinessProbe")) || !parts_.probes;
+    container.is_started = !spec.contains("startupProbe");
+    container.is_ready = container.is_started && !spec.contains("readinessProbe");
     live.end.reset();
     live.is_killed = false;
     live.reason.clear();
@@ -287,7 +287,12 @@ std::vector<Mount> PodWorker::file_mounts(const ContainerState& container, const
 }
 
 void PodWorker::start_probes(ContainerState& container) {
-    if (parts_.probes && container.is_running()) parts_.probes->start(state_, container.name);
+    if (!container.is_running()) return;
+    parts_.prober.start({.pod = state_.pod,
+                         .container = state_.spec_of(container),
+                         .address = state_.addresses.empty() ? "" : state_.addresses.front(),
+                         .started = container.started,
+                         .is_started = container.is_started});
 }
 
 void PodWorker::watch(const std::string& name, const std::string& id) {

@@ -59,21 +59,28 @@ void PodWorker::vanished() {
     wake_.set();
 }
 
+void PodWorker::stop() {
+    is_stopping_ = true;
+    for (auto& container : state_.containers) begin_kill(container.name, grace(), "");
+}
+
+bool PodWorker::is_stopped() const { return std::ranges::none_of(state_.containers, &ContainerState::is_running); }
+
 void PodWorker::images_changed() {
     for (auto& container : state_.containers)
         if (container.phase == Phase::waiting && container.waiting_reason.contains("Image")) live_.find(container.name)->second.not_before = {};
     wake_.set();
 }
 
-void PodWorker::probed(const std::string& name, Probed result, std::string message, std::optional<std::chrono::seconds> probe_grace) {
+void PodWorker::probed(const std::string& name, probes::Result result, std::string message, std::optional<std::chrono::seconds> probe_grace) {
     auto* container = state_.find(name);
     if (!container || !container->is_running()) return;
-    if (result == Probed::ready || result == Probed::not_ready) container->is_ready = result == Probed::ready;
-    if (result == Probed::started) {
+    if (result == probes::Result::ready || result == probes::Result::not_ready) container->is_ready = result == probes::Result::ready;
+    if (result == probes::Result::started) {
         container->is_started = true;
-        if (!state_.spec_of(*container).contains("readinessProbe")) container->is_ready = true;
+        container->is_ready = container->is_ready || !state_.spec_of(*container).contains("readinessProbe");
     }
-    if (result == Probed::failed) begin_kill(name, probe_grace.value_or(grace()), std::move(message));
+    if (result == probes::Result::failed) begin_kill(name, probe_grace.value_or(grace()), std::move(message));
     wake_.set();
 }
 
@@ -96,7 +103,6 @@ Task<> PodWorker::run() {
 }
 
 Task<> PodWorker::live() {
-    adopt();
     while (!is_confirmed_) {
         wake_.clear();
         look_again_.reset();
@@ -148,7 +154,7 @@ void PodWorker::adopt() {
 
 Task<> PodWorker::sync() {
     co_await absorb_ends();
-    if (is_torn_down_) co_return;
+    if (is_torn_down_ || is_stopping_) co_return;
     if (wants_end() || !state_.final_phase.empty() || check_deadline()) {
         co_await end_pod();
         co_return;

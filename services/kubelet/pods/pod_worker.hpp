@@ -22,6 +22,8 @@ public:
     // `state`: of a new pod (PodState::of), or its checkpoint.
     PodWorker(Parts& parts, PodState state);
 
+    // Takes up what an earlier process left running. Once, before run().
+    void adopt();
     // Returns when the API was told that the pod is gone and nothing of it is left here.
     Task<> run();
 
@@ -31,11 +33,13 @@ public:
     void vanished();
     // Something that its volumes or environment name has changed.
     void references_changed() { wake_.set(); }
+    // The box is to run no pods any more: its containers end, the API is not told that the pod is gone.
+    void stop();
+    [[nodiscard]] bool is_stopped() const;
     // The list of images has changed.
     void images_changed();
-    enum class Probed { ready, not_ready, started, failed };
     // `message`: for `failed`, why the container is to be restarted; `grace`: the probe's own.
-    void probed(const std::string& container, Probed result, std::string message = "", std::optional<std::chrono::seconds> grace = {});
+    void probed(const std::string& container, probes::Result result, std::string message = "", std::optional<std::chrono::seconds> grace = {});
 
     [[nodiscard]] const PodState& state() const { return state_; }
     [[nodiscard]] std::filesystem::path network_namespace() const;  // empty on the host's network
@@ -57,7 +61,6 @@ private:
 
     // pod_worker.cpp: deciding.
     Task<> live();
-    void adopt();
     Task<> sync();
     Task<bool> run_inits();
     Task<> run_one(ContainerState& container);
@@ -120,6 +123,7 @@ private:
     std::optional<Steady::time_point> look_again_;
     json::object api_status_;  // as the API has it
     bool is_gone_ = false;       // from the API
+    bool is_stopping_ = false;   // stop() was called
     bool is_torn_down_ = false;  // nothing is left on this node
     bool is_confirmed_ = false;  // and the API knows
     bool has_volumes_ = false;   // set up by this process

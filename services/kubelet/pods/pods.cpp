@@ -96,7 +96,8 @@ Task<> Pods::remove_orphans() {
 
 void Pods::take_up(PodState state) {
     auto uid = state.uid();
-    workers_.emplace(uid, std::make_unique<PodWorker>(parts_, std::move(state)));
+    auto& worker = *workers_.emplace(uid, std::make_unique<PodWorker>(parts_, std::move(state))).first->second;
+    worker.adopt();
     group_.spawn("pod " + uid, run(uid));
 }
 
@@ -133,6 +134,11 @@ void Pods::keep_only(const std::set<std::string>& uids) {
 
 void Pods::images_changed() {
     for (auto& [uid, worker] : workers_) worker->images_changed();
+}
+
+Task<> Pods::something_ended() {
+    parts_.container_ended.clear();
+    co_await parts_.container_ended.wait();
 }
 
 PodWorker* Pods::find(const std::string& uid) {

@@ -32,6 +32,9 @@ public:
     void keep_only(const std::set<std::string>& uids);
     void images_changed();
 
+    // Returns when a container of any pod has ended.
+    Task<> something_ended();
+
     // By uid; null when there is none. Valid until the next co_await.
     [[nodiscard]] PodWorker* find(const std::string& uid);
     [[nodiscard]] PodWorker* find(std::string_view name_space, std::string_view name);

@@ -21,6 +21,7 @@
 #include "hal/base/clock.hpp"
 #include "hal/process/cgroup.hpp"
 #include "hal/process/spawn.hpp"
+#include "services/kubelet/streams/streams.hpp"
 
 namespace services::kubelet::pods {
 
@@ -52,24 +53,9 @@ struct Ended {
     bool is_known = true;  // false: conmon was killed or left no exit file; the code is then 137
 };
 
-struct ExecRequest {
-    std::vector<std::string> command;
-    bool has_terminal = false;
-    bool has_stdin = false;
-};
-
-// A process beside the container's own, with our ends of its standard streams (not blocking; close on exec). Dropping it
-// closes them; the process itself is ended by kill().
-class Exec {
-public:
-    virtual ~Exec() = default;
-    // With a terminal `input` and `output` are its master and `error` is not open; without stdin `input` is not open.
-    Descriptor input, output, error;
-    // Returns when the process has ended: its exit code. Output may still be in the pipes. Once.
-    virtual Task<hal::process::Exit> wait() = 0;
-    virtual void resize(unsigned columns, unsigned rows) = 0;  // no effect without a terminal
-    virtual void kill() = 0;
-};
+// A process beside the container's own. The process itself is ended by kill(), not by dropping it.
+using Exec = streams::Process;
+using ExecRequest = streams::ExecCommand;
 
 // A connection to the container's own streams, beside the log. One packet per read (SOCK_SEQPACKET): the first byte says
 // the stream (2 standard output, 3 standard error), the rest is data; what is written goes to standard input as it is.

@@ -1,0 +1,266 @@
+#include "services/kubelet/service.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+#include <format>
+#include <set>
+
+#include "hal/base/bytes.hpp"
+#include "hal/base/error.hpp"
+#include "hal/base/log.hpp"
+#include "hal/net/certificates.hpp"
+#include "services/http/server.hpp"
+#include "services/kubeclient/connection.hpp"
+#include "services/kubeclient/informer.hpp"
+#include "services/kubelet/node.hpp"
+#include "services/kubelet/pods/command.hpp"
+#include "services/kubelet/pods/pods_face.hpp"
+
+namespace services::kubelet {
+
+namespace fs = std::filesystem;
+namespace kc = kubeclient;
+namespace log = hal::log;
+
+namespace {
+
+constexpr auto area = "kubelet";
+constexpr std::chrono::seconds drain_time_max{2};
+constexpr std::uint16_t usual_port = 10250;
+
+// Names this root's pods in the control groups, beside those of other roots on the machine.
+std::string cgroup_parent(const fs::path& root) {
+    return root == "/" ? "/branchbox" : "/branchbox-" + hal::hex(hal::net::sha256(root.lexically_normal().string())).substr(0, 8);
+}
+
+std::string runtime_version(std::string said) {
+    // "crun version 1.21\n..."
+    const auto at = said.find("version ");
+    return at == said.npos ? "crun://unknown" : "crun://" + said.substr(at + 8, said.find('\n') - at - 8);
+}
+
+network::Options network_options(const config::Service& service) {
+    network::Options options;
+    options.root = service.root;
+    options.data_folder = service.data_folder() / "network";
+    options.node_name = service.site;
+    return options;
+}
+
+kc::Informer::Options pods_of(const std::string& node) {
+    kc::Informer::Options options;
+    options.field_selector = "spec.nodeName=" + node;
+    return options;
+}
+
+// Everything of a kubelet, in the order in which it is made.
+struct Kubelet {
+    explicit Kubelet(config::Service& given);
+    Task<> start();
+    Task<> run_services();
+    Task<> follow_pods();
+    Task<> sweep_images();
+    Task<> stop_pods();
+
+    [[nodiscard]] NodeView look() const;
+    void report_problems();
+    void connect();
+    probes::ProberCalls prober_calls();
+    Task<probes::Execution> execute(std::string uid, std::string container, std::vector<std::string> command, std::chrono::steady_clock::duration limit);
+    Task<http::Response> answer(http::Request request);
+
+    config::Service& service;
+    fs::path run_folder;
+    kc::Connection connection;
+    kc::Client client;
+    kc::EventRecorder events;
+    images::ImageStore images;
+    network::PodNetwork network;
+    pods::Runtime runtime;
+    NodeFacts facts;
+    volumes::Volumes volumes;
+    probes::Prober prober;
+    hal::async::TaskGroup group;
+    hal::async::Event container_ended;
+    pods::Parts parts;
+    pods::Pods pods;
+    pods::PodsFace face;
+    kc::Informer pod_objects, service_objects;
+    Node node;
+};
+
+Kubelet::Kubelet(config::Service& given)
+    : service(given), run_folder(given.run_folder() / "kubelet"), connection(given), client(connection.client()),
+      events(given.executor, client, *given.clock, "kubelet", given.site),
+      images(given.data_folder() / "images", *given.pool, *given.clock),
+      network(given.executor, *given.pool, network_options(given)),
+      runtime(*given.pool, *given.clock, {.run_folder = run_folder, .cgroup_parent = cgroup_parent(given.root)}),
+      facts(read_node_facts(given.data_folder(), "")),
+      volumes(given.executor, *given.pool, client, *given.clock,
+              {.pods_folder = given.data_folder() / "pods", .node_milli_cpu = facts.milli_cpu, .node_memory_bytes = facts.memory_bytes - reserved_memory(facts)}),
+      prober(given.executor, *given.clock, prober_calls()), group(given.executor, area), container_ended(given.executor),
+      parts{.executor = given.executor,
+            .pool = *given.pool,
+            .clock = *given.clock,
+            .runtime = runtime,
+            .images = images,
+            .network = network,
+            .client = client,
+            .events = events,
+            .volumes = volumes,
+            .prober = prober,
+            .node_name = given.site,
+            .run_folder = run_folder,
+            .data_folder = given.data_folder(),
+            .log_folder = given.under_root("/var/log"),
+            .cgroup_parent = cgroup_parent(given.root),
+            .boot = facts.boot_id,
+            .powers = pods::read_powers(),
+            .names = {},
+            .node_milli_cpu = facts.milli_cpu,
+            .node_memory_bytes = facts.memory_bytes - reserved_memory(facts),
+            .services = [this] { return service_objects.list(); },
+            .container_ended = container_ended},
+      pods(parts, group), face(pods, parts), pod_objects(given.executor, client, kc::resources::pods, pods_of(given.site)),
+      service_objects(given.executor, client, kc::resources::services),
+      node(given.executor, client, *given.clock, [this] { return look(); }) {}
+
+NodeView Kubelet::look() const {
+    std::uint16_t port = usual_port;
+    if (const auto it = service.listeners.find("api"); it != service.listeners.end() && !it->second.empty()) port = it->second.front()->local().port;
+    return {service.site, facts, network.box_addresses(), port, images.list(), network.problems()};
+}
+
+void Kubelet::report_problems() {
+    if (service.report_problems) service.report_problems(network.problems());
+}
+
+Task<probes::Execution> Kubelet::execute(std::string uid, std::string container, std::vector<std::string> command, std::chrono::steady_clock::duration limit) {
+    std::string id;
+    if (const auto* worker = pods.find(uid))
+        for (const auto& one : worker->state().containers)
+            if (one.name == container && one.is_running()) id = one.id;
+    if (id.empty()) throw hal::Error(hal::Code::not_found, "container " + container + " does not run");
+    co_return co_await pods::run_command(runtime, std::move(id), std::move(command), limit);
+}
+
+probes::ProberCalls Kubelet::prober_calls() {
+    return {.execute = [this](std::string uid, std::string container, std::vector<std::string> command,
+                              std::chrono::steady_clock::duration limit) { return execute(std::move(uid), std::move(container), std::move(command), limit); },
+            .report = [this](const std::string& uid, const std::string& container, probes::Result result, std::string message,
+                             std::optional<std::chrono::seconds> grace) {
+                if (auto* worker = pods.find(uid)) worker->probed(container, result, std::move(message), grace);
+            },
+            .event = [this](const kc::json::object& pod, std::string_view type, std::string_view reason, std::string message,
+                            std::string field_path) { events.record(pod, type, reason, std::move(message), field_path); }};
+}
+
+// Who tells whom.
+void Kubelet::connect() {
+    images.on_change([this] {
+        pods.images_changed();
+        node.changed();
+    });
+    network.on_change([this] {
+        node.changed();
+        report_problems();
+    });
+    volumes.on_change([this](const std::string& uid) {
+        if (auto* worker = pods.find(uid)) worker->references_changed();
+    });
+    volumes.on_failure([this](const kc::ObjectPtr& pod, const volumes::VolumeFailure& failure) {
+        events.record(*pod, "Warning", "FailedMount", failure.message);
+    });
+    pod_objects.add_handlers({[this](const kc::ObjectPtr& pod) { pods.put(pod); },
+                              [this](const kc::ObjectPtr&, const kc::ObjectPtr& pod) { pods.put(pod); },
+                              [this](const kc::ObjectPtr& pod) { pods.remove(pod); }});
+}
+
+Task<> Kubelet::start() {
+    for (const auto& folder : {run_folder, parts.data_folder, parts.log_folder}) fs::create_directories(folder);
+    runtime.start();
+    const auto said = co_await hal::process::run({.program = "/usr/bin/crun", .arguments = {"--version"}}, std::chrono::seconds(10));
+    facts.runtime_version = runtime_version(said.output);
+    // Pods together never take what services need.
+    parts.cgroups.create(parts.cgroup_parent + "/pods");
+    hal::process::CgroupLimits limits;
+    limits.memory_bytes = parts.node_memory_bytes;
+    parts.cgroups.limit(parts.cgroup_parent + "/pods", limits);
+    co_await images.open();
+    co_await network.start();
+    connect();
+    co_await pods.start();
+    // Held by now: what adopted containers stand on.
+    co_await images.sweep();
+    report_problems();
+}
+
+Task<> Kubelet::follow_pods() {
+    co_await pod_objects.wait_synced();
+    std::set<std::string> uids;
+    pod_objects.each([&](const kc::ObjectPtr& pod) { uids.insert(std::string(kc::uid_of(*pod))); });
+    pods.keep_only(uids);
+    log::info(area, "{} pods on this node", uids.size());
+}
+
+Task<> Kubelet::run_services() {
+    group.spawn("events", events.run());
+    group.spawn("images", images.watch_folder(service.under_root("/var/lib/rancher/k3s/agent/images")));
+    group.spawn("network", network.run(std::make_shared<kc::Client>(client)));
+    group.spawn("volumes", volumes.run());
+    group.spawn("services", service_objects.run());
+    // Containers see the Services there are when they start: pods come after the first list of them.
+    group.spawn("node", node.run(group));
+    group.spawn("first list", follow_pods());
+    co_await service_objects.wait_synced();
+    group.spawn("pods", pod_objects.run());
+}
+
+Task<> Kubelet::stop_pods() {
+    pods.each([](pods::PodWorker& worker) { worker.stop(); });
+    for (bool runs = true; runs;) {
+        runs = false;
+        pods.each([&](pods::PodWorker& worker) { runs = runs || !worker.is_stopped(); });
+        if (runs) co_await pods.something_ended();
+    }
+}
+
+Task<http::Response> Kubelet::answer(http::Request request) {
+    if (request.path == "/readyz" && !node.is_registered() && pods.size() == 0)
+        co_return http::text_response(503, "the API server did not answer yet, and no pods are known");
+    if (request.path == "/metrics")
+        co_return http::text_response(200, std::format("# TYPE kubelet_running_pods gauge\nkubelet_running_pods {}\n", pods.size()),
+                                      "text/plain; version=0.0.4; charset=utf-8");
+    co_return http::text_response(200, "ok");
+}
+
+}  // namespace
+
+Task<> run(config::Service& service) {
+    Kubelet kubelet(service);
+    http::Router router;
+    for (const auto* path : {"/healthz", "/readyz", "/metrics"})
+        router.add("GET", path, [&kubelet](http::Request request) { return kubelet.answer(std::move(request)); });
+    http::Server control(service.executor, router.handler());
+    for (auto& listener : service.listeners["control"]) control.listen(std::move(listener));
+
+    std::exception_ptr ended;
+    try {
+        co_await kubelet.start();
+        kubelet.group.spawn("services", kubelet.run_services());
+        if (service.notify_ready) service.notify_ready();
+        co_await service.stopping->wait();
+        if (service.stops_pods) co_await kubelet.stop_pods();
+    } catch (...) {
+        ended = std::current_exception();
+    }
+    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    kubelet.group.cancel();
+    co_await kubelet.group.join();
+    co_await kubelet.prober.stop_all();
+    co_await control.drain(drain_time_max);
+    if (ended) std::rethrow_exception(ended);
+}
+
+}  // namespace services::kubelet

@@ -1,6 +1,7 @@
 // EndpointSlice: up to 1000 endpoints of one address family behind a Service. Its generation moves with everything but
 // metadata, and with its labels.
 #include <algorithm>
+#include <array>
 #include <format>
 #include <set>
 #include <string>
@@ -151,21 +152,29 @@ void check_ports(Report& report, const json::object& object) {
         if (!name.empty()) report.invalid(path.child("name"), name, check_dns1123_label(name));
         if (!names.insert(name).second) report.duplicate(path.child("name"), name);
         if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP")
-            report.not_supported(path.child("protocol"), protocol, {"SCTP", "TCP", "UDP"});
+            report.not_supported(path.child("protocol"), TypedText{protocol}, {"SCTP", "TCP", "UDP"});
         if (field(port, "appProtocol") != nullptr)
             report.invalid(path.child("appProtocol"), text(port, "appProtocol"), check_qualified_name(text(port, "appProtocol")));
     }
 }
 
-// `before` is null on create. The causes about addressType are the declarative rules', which come last and stop at the
-// first of them.
+// A change of the family is refused by the declarative rules, which come last and then do not look further: an unknown
+// family is left to the older rules, in their place.
+void check_address_type(Report& report, std::string_view type, const json::object* before) {
+    const Path path("addressType");
+    const bool is_changed = before != nullptr && text(*before, "addressType") != type;
+    constexpr auto known = std::to_array<std::string_view>({"FQDN", "IPv4", "IPv6"});
+    const bool is_known = std::ranges::contains(known, type);
+    if (type.empty()) report.declared()->required(path);
+    else if (!is_known && is_changed) report.not_supported(path, TypedText{type}, known);
+    else if (!is_known) report.declared()->not_supported(path, TypedText{type}, known);
+    if (is_changed) report.declared()->invalid(path, nullptr, immutable_message);
+}
+
+// `before` is null on create.
 Causes check(const json::object& object, const json::object* before) {
     Report report;
-    const Path path("addressType");
-    const auto type = text(object, "addressType");
-    if (type.empty()) report.declared()->required(path);
-    else if (before != nullptr && text(*before, "addressType") != type) report.declared()->invalid(path, nullptr, immutable_message);
-    else if (type != "IPv4" && type != "IPv6" && type != "FQDN") report.declared()->not_supported(path, type, {"FQDN", "IPv4", "IPv6"});
+    check_address_type(report, text(object, "addressType"), before);
     check_ports(report, object);
     if (before == nullptr || array_at(*before, "endpoints") != array_at(object, "endpoints")) check_endpoints(report, object);
     return report.take();

@@ -43,7 +43,7 @@ void check_port(Report& report, const Path& path, const json::object& port, bool
     report.invalid(path.child("port"), number(port, "port"), check_port_number(number(port, "port")));
     if (protocol.empty()) report.required(path.child("protocol"));
     else if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP")
-        report.not_supported(path.child("protocol"), protocol, {"SCTP", "TCP", "UDP"});
+        report.not_supported(path.child("protocol"), TypedText{protocol}, {"SCTP", "TCP", "UDP"});
     if (field(port, "appProtocol") != nullptr)
         report.invalid(path.child("appProtocol"), text(port, "appProtocol"), check_qualified_name(text(port, "appProtocol")));
 }

@@ -2,6 +2,7 @@
 // read the v1 form, as the real server's read its internal one, whose field names its messages show.
 #include <array>
 #include <format>
+#include <span>
 #include <string>
 
 #include "services/kube/kinds/event_forms.hpp"
@@ -83,6 +84,36 @@ Causes validate_new(const json::object& object) {
     return report.take();
 }
 
+// A struct of the real server's internal types as its messages print it: every field under its Go name.
+struct Printing {
+    std::string_view name, go_name;
+};
+constexpr auto reference_fields = std::to_array<Printing>({{"kind", "Kind"},
+                                                           {"namespace", "Namespace"},
+                                                           {"name", "Name"},
+                                                           {"uid", "UID"},
+                                                           {"apiVersion", "APIVersion"},
+                                                           {"resourceVersion", "ResourceVersion"},
+                                                           {"fieldPath", "FieldPath"}});
+constexpr auto source_fields = std::to_array<Printing>({{"component", "Component"}, {"host", "Host"}});
+
+json::value printed(std::string_view name, const json::object& event) {
+    const auto* value = event.if_contains(name);
+    const auto laid_out = [&](std::span<const Printing> fields) {
+        json::object out;
+        for (const auto& [json_name, go_name] : fields)
+            out[go_name] = value == nullptr ? std::string_view() : text(kubeclient::as_object(*value), json_name);
+        return out;
+    };
+    if (name == "involvedObject") return laid_out(reference_fields);
+    if (name == "source") return laid_out(source_fields);
+    if (name == "related" && value != nullptr && !value->is_null()) return laid_out(reference_fields);
+    if (value != nullptr) return *value;
+    if (name == "count") return 0;
+    const bool is_text = !name.ends_with("Timestamp") && name != "eventTime" && name != "related";
+    return is_text ? json::value("") : json::value(nullptr);
+}
+
 Causes validate_new_update(const json::object& object, const json::object& before) {
     // The order in which the real server names what changed. reason stands there twice and is reported once.
     constexpr auto frozen = std::to_array<std::string_view>({"involvedObject", "reason", "message", "source", "firstTimestamp",
@@ -91,14 +122,11 @@ Causes validate_new_update(const json::object& object, const json::object& befor
     Report report;
     const auto event = to_core_event(object), earlier = to_core_event(before);
     check_old_rules(report, event, "reportingController");
-    const auto value_of = [](const json::object& from, std::string_view name) {
-        const auto* value = from.if_contains(name);
-        return value == nullptr ? json::value(nullptr) : *value;
-    };
-    if (value_of(event, "series") != value_of(earlier, "series")) check_series(report, event);
+    const auto differs = [&](std::string_view name) { return printed(name, event) != printed(name, earlier); };
+    if (differs("series")) check_series(report, event);
     for (const auto name : frozen)
-        if (const auto now = value_of(event, name); now != value_of(earlier, name))
-            report.invalid(Path(name == "reportingComponent" ? "reportingController" : std::string(name)), now, immutable_message);
+        if (differs(name))
+            report.invalid(Path(name == "reportingComponent" ? "reportingController" : std::string(name)), printed(name, event), immutable_message);
     return report.take();
 }
 

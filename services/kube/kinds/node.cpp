@@ -93,7 +93,7 @@ void check_taints(Report& report, const json::object& node) {
         if (!faults.empty()) report.invalid(path.child("value"), value, faults);
         if (effect.empty()) report.required(path.child("effect"));
         else if (effect != "NoSchedule" && effect != "PreferNoSchedule" && effect != "NoExecute")
-            report.not_supported(path.child("effect"), effect, {"NoSchedule", "PreferNoSchedule", "NoExecute"});
+            report.not_supported(path.child("effect"), TypedText{effect}, {"NoSchedule", "PreferNoSchedule", "NoExecute"});
         if (!seen.emplace(effect, key).second) {
             const auto* added = field(taint, "timeAdded");
             const json::object printed{
@@ -158,7 +158,9 @@ void check_pod_networks(Report& report, const json::object& node) {
     if (networks.size() < 2) return;
     if (readable < networks.size()) {
         const auto broken = std::ranges::find_if(networks, [](const json::value& network) { return !parse_network(as_text(network)); });
-        report.internal(path, std::format("invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: {}", as_text(*broken)));
+        report.internal(path, std::format("invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{}]: <nil> (invalid CIDR "
+                                          "address: {})",
+                                          broken - networks.begin(), as_text(*broken)));
     }
     const bool is_dual = readable == networks.size() && ipv6 != 0 && ipv6 != networks.size();
     if (!is_dual || networks.size() > 2) report.invalid(path, networks, "may specify no more than one CIDR for each IP family");

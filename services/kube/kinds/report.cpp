@@ -99,6 +99,7 @@ std::string counted(std::size_t count, std::string_view unit) {
 Printed::Printed(const json::value& value) : text_(value.is_string() ? go_quoted(value.get_string()) : go_json(value)) {}
 Printed::Printed(const json::array& value) : Printed(json::value(value)) {}
 Printed::Printed(const json::object& value) : Printed(json::value(value)) {}
+Printed::Printed(TypedText value) : text_(go_json(json::value(value.text))) {}
 std::string Printed::quoted(std::string_view text) { return go_quoted(text); }
 
 Path Path::child(std::string_view name) const {

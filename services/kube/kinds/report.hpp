@@ -34,12 +34,18 @@ private:
     std::string text_;
 };
 
+// A string of a named Go type (core.Protocol): it prints as JSON, which differs from Go's quotes for < > & and controls.
+struct TypedText {
+    std::string_view text;
+};
+
 // A value as a cause shows it. Implicit, so that callers name what they have.
 class Printed {
 public:
     Printed(const json::value& value);  // NOLINT(google-explicit-constructor)
     Printed(const json::array& value);  // NOLINT(google-explicit-constructor)
     Printed(const json::object& value);  // NOLINT(google-explicit-constructor)
+    Printed(TypedText value);  // NOLINT(google-explicit-constructor)
     Printed(std::nullptr_t) : text_("null") {}  // NOLINT(google-explicit-constructor)
     template <std::integral Number>
     Printed(Number value) : Printed(json::value(value)) {}  // NOLINT(google-explicit-constructor)

@@ -91,7 +91,7 @@ Causes validate(const json::object& object) {
 
 Causes validate_update(const json::object& object, const json::object& before) {
     Report report;
-    if (text(object, "type") != text(before, "type")) report.invalid(Path("type"), text(object, "type"), immutable_message);
+    if (text(object, "type") != text(before, "type")) report.invalid(Path("type"), TypedText{text(object, "type")}, immutable_message);
     check_frozen(report, object, before, std::to_array<std::string_view>({"data"}));
     check(report, object);
     return report.take();

@@ -8,6 +8,8 @@
 #include "hal/base/bytes.hpp"
 #include "hal/net/certificates.hpp"
 #include "services/discovery/service.hpp"
+#include "services/kube/service.hpp"
+#include "services/kubelet/service.hpp"
 
 namespace firmware::guard {
 namespace {
@@ -15,10 +17,14 @@ namespace {
 constexpr std::size_t host_name_bytes_max = 64;  // HOST_NAME_MAX
 constexpr std::int64_t mebibyte = 1024 * 1024;
 
+constexpr Port kube_ports[] = {{"api", 6443}};
 constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
+constexpr Port kubelet_ports[] = {{"api", 10250}};
 
 constexpr ServiceRow table[] = {
+    {"kube", kube_ports, "", "", true, true, false, 256 * mebibyte, services::kube::run},
     {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, 128 * mebibyte, services::discovery::run},
+    {"kubelet", kubelet_ports, "system:node:", "system:nodes", true, false, true, 256 * mebibyte, services::kubelet::run},
 };
 
 }  // namespace

@@ -27,8 +27,6 @@ public:
     // /readyz says no before this, and after begin_drain().
     void mark_ready() { is_ready_ = true; }
     void begin_drain() { is_ready_ = false; }
-    // The loop was held this long by something; the greatest is kept for /metrics.
-    void note_lag(std::chrono::microseconds lag) { lag_max_ = std::max(lag_max_, lag); }
     // The health, readiness and metrics paths, for the control socket: no one is asked who they are.
     Task<http::Response> handle_control(http::Request request);
 

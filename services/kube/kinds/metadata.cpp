@@ -177,7 +177,7 @@ void check_changes(Report& report, const json::object& metadata, const json::obj
 
 // An update asks first that names fit into a path, and most kinds then apply their own rule again.
 bool checks_names_again(const Kind& kind) {
-    static const std::set<std::string_view> spared{"Pod", "Deployment", "ReplicaSet", "Lease", "Event"};
+    static const std::set<std::string_view> spared{"Deployment", "ReplicaSet", "Lease", "Event"};
     return !spared.contains(kind.gvk.kind);
 }
 

@@ -122,7 +122,11 @@ void check_addresses(Report& report, const json::object& pod, const json::object
     std::size_t at = 0;
     for (const auto& address : addresses) check_address(report, path.index(at++), as_text(address), kept);
     const auto shown = [&] { return go_list_form(is_of_host ? "HostIP" : "PodIP", json::value(array_at(object_at(pod, "status"), list))); };
-    if (addresses.size() > 1 && (!is_dual_stack(addresses) || addresses.size() > 2))
+    const auto wrong = std::ranges::find_if(addresses, [](const auto& value) { return !parse_address(as_text(value)); });
+    if (addresses.size() > 1 && wrong != addresses.end())
+        report.internal(path, std::format("failed to check for dual stack with error:invalid IP[{}]: {}", wrong - addresses.begin(),
+                                          as_text(*wrong)));
+    if (addresses.size() > 1 && (wrong != addresses.end() || !is_dual_stack(addresses) || addresses.size() > 2))
         report.invalid(path, shown(), "may specify no more than one IP for each IP family");
     if (is_of_host) return;
     if (ip.empty() != addresses.empty())

@@ -114,12 +114,13 @@ bool node_can_resize(const json::object& pod) {
     return true;
 }
 
+bool has_pod_level_amounts(const json::object& spec) {
+    return !object_at(spec, "resources.requests").empty() || !object_at(spec, "resources.limits").empty();
+}
+
 void check_pod_level_resize(Report& report, const json::object& spec, const json::object& old) {
     const Path path("spec");
-    const auto states = [](const json::object& owner) {
-        return !object_at(owner, "resources.requests").empty() || !object_at(owner, "resources.limits").empty();
-    };
-    if (!states(spec) && !states(old)) return;
+    if (!has_pod_level_amounts(spec) && !has_pod_level_amounts(old)) return;
     if (field(old, "resources") != nullptr && field(spec, "resources") == nullptr)
         return report.forbidden(path.child("resources"), "pod-level resources cannot be removed");
     check_no_removal(report, path.child("resources"), spec, old, "pod-level ");
@@ -219,6 +220,9 @@ Causes validate_resize(const json::object& pod, const json::object& before) {
     check_pod_level_resize(report, spec, old);
     if (!check_order(report, spec, old)) return report.take();
     check_container_resizes(report, spec, old);
+    const bool is_other_without_amounts = !has_pod_level_amounts(spec) && !has_pod_level_amounts(old) &&
+                                          (field(spec, "resources") == nullptr) != (field(old, "resources") == nullptr);
+    if (report.is_empty() && is_other_without_amounts) report.forbidden(path, only_cpu_and_memory);
     return report.take();
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <format>
 #include <limits>
+#include <span>
 #include <string>
 
 #include "services/kube/kinds/names.hpp"
@@ -78,11 +79,11 @@ void check_added_tolerations(Report& report, const Path& path, const json::array
 }
 
 void check_removed_gates(Report& report, const Path& path, const json::array& now, const json::array& before) {
-    std::size_t at = 0;
-    for (const auto& gate : now) {
-        const auto name_path = path.index(at++).child("name");
-        if (!std::ranges::contains(before, gate))
-            report.forbidden(name_path, std::format("only deletion is allowed, but found new scheduling gate '{}'", text(as_object(gate), "name")));
+    for (std::size_t at = 0; at < now.size(); ++at) {
+        const auto& gate = now[at];
+        const auto same_later = std::span(now).subspan(at + 1);  // of gates of one name the last one is reported
+        if (!std::ranges::contains(before, gate) && !std::ranges::contains(same_later, gate))
+            report.forbidden(path.index(at).child("name"), std::format("only deletion is allowed, but found new scheduling gate '{}'", text(as_object(gate), "name")));
     }
 }
 

@@ -19,6 +19,7 @@
 #include "services/kube/bootstrap.hpp"
 #include "services/kube/controllers/controllers.hpp"
 #include "services/kube/scheduler/scheduler.hpp"
+#include "services/kube/schema/values.hpp"
 #include "services/kube/store/store.hpp"
 #include "services/kubeclient/object.hpp"
 
@@ -107,7 +108,8 @@ std::shared_ptr<const hal::net::TlsServerContext> tls_of(const config::Service& 
 std::chrono::seconds grace_period_of(const config::Service& service) {
     const auto* text = service.settings.if_contains("node_monitor_grace_period");
     if (!text || !text->is_string()) return controllers::Context{}.node_monitor_grace_period;
-    return std::chrono::seconds(std::stoll(std::string(text->get_string())));  // "50s", checked with the configuration
+    // "50s" or "24h", checked with the configuration.
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::nanoseconds(schema::nanoseconds_of(kubeclient::as_text(*text))));
 }
 
 void start_controllers(Cluster& cluster, hal::async::TaskGroup& group) {

@@ -79,6 +79,18 @@ std::string lower(std::string text) {
     return text;
 }
 
+// The real server marks these answers alone against being read as another type than they say.
+class Refusal : public StatusError {
+public:
+    using StatusError::StatusError;
+};
+
+http::Response failed(const Status& status, bool is_refusal) {
+    auto response = status_response(status);
+    if (is_refusal) response.headers.set("X-Content-Type-Options", "nosniff");
+    return response;
+}
+
 Status forbidden_to(const auth::User& user, const auth::Attributes& asked) {
     auto details = json::object();
     if (asked.path.empty()) {
@@ -148,6 +160,7 @@ Task<http::Response> Server::handle(http::Request request) {
 
 Task<http::Response> Server::answer(http::Request request) {
     std::optional<Status> failure;
+    bool is_refusal = false;
     try {
         auto user = co_await api_.authenticator.authenticate(request.peer, request.headers);
         if (!user) {
@@ -155,10 +168,10 @@ Task<http::Response> Server::answer(http::Request request) {
             throw StatusError(unauthorized());
         }
         auto wanted = auth::impersonated(request.headers);
-        if (!wanted) throw StatusError(internal_error(wanted.error()));
+        if (!wanted) throw Refusal(bad_request(wanted.error()));
         if (*wanted) {
             for (const auto& need : auth::impersonation_needs(**wanted))
-                if (!api_.authorizer.allows(*user, need)) throw StatusError(forbidden_to(*user, need));
+                if (!api_.authorizer.allows(*user, need)) throw Refusal(forbidden_to(*user, need));
             auth::complete_impersonated(**wanted);
             user = std::move(**wanted);
         }
@@ -172,9 +185,12 @@ Task<http::Response> Server::answer(http::Request request) {
             asked.verb = lower(request.method);
             asked.path = request.path;
         }
-        if (!api_.authorizer.allows(*user, asked)) throw StatusError(forbidden_to(*user, asked));
+        if (!api_.authorizer.allows(*user, asked)) throw Refusal(forbidden_to(*user, asked));
         if (target && serves_group_version(target->group, target->version)) throw StatusError(unknown_path());
         co_return co_await answer_path(std::move(request));
+    } catch (const Refusal& error) {
+        failure = error.status;
+        is_refusal = true;
     } catch (const StatusError& error) {
         failure = error.status;
     } catch (const hal::Error& error) {
@@ -182,7 +198,7 @@ Task<http::Response> Server::answer(http::Request request) {
         failure = status_of(error);
         if (failure->code == 500) hal::log::error("api", "{}", error.what());
     }
-    co_return status_response(*failure);
+    co_return failed(*failure, is_refusal);
 }
 
 Task<http::Response> Server::answer_resource(http::Request http_request, auth::User user) {
@@ -190,9 +206,10 @@ Task<http::Response> Server::answer_resource(http::Request http_request, auth::U
     const auth::Attributes asked{target.verb, target.group, target.resource, target.subresource, target.name_space, target.name, ""};
     ResourceRequest request;
     std::optional<Status> failure;
+    bool is_refusal = false;
     http::Response response;
     try {
-        if (!api_.authorizer.allows(user, asked)) throw StatusError(forbidden_to(user, asked));
+        if (!api_.authorizer.allows(user, asked)) throw Refusal(forbidden_to(user, asked));
         const auto method = http_request.method;
         Handler handler = nullptr;
         if (target.kind) {
@@ -218,6 +235,9 @@ Task<http::Response> Server::answer_resource(http::Request http_request, auth::U
             co_await read_body(request.http);
         }
         response = co_await handler(api_, request);
+    } catch (const Refusal& error) {
+        failure = error.status;
+        is_refusal = true;
     } catch (const StatusError& error) {
         failure = error.status;
     } catch (const hal::Error& error) {
@@ -225,7 +245,7 @@ Task<http::Response> Server::answer_resource(http::Request http_request, auth::U
         failure = status_of(error);
         if (failure->code == 500) hal::log::error("api", "{} {}: {}", asked.verb, asked.resource, error.what());
     }
-    if (failure) response = status_response(*failure);
+    if (failure) response = failed(*failure, is_refusal);
     for (const auto& warning : request.warnings) response.headers.add("Warning", warning_header(warning));
     ++seen_[{asked.verb, asked.resource, response.status}];
     co_return response;

@@ -65,7 +65,10 @@ json::object decode_review(const Api& api, ResourceRequest& request, const schem
 
 // An Invalid answer of these kinds names no kind: the real server reads it where it is not set.
 void refuse(kinds::Report& report) {
-    if (!report.is_empty()) throw StatusError(invalid(authorization_kind(""), "", report.take()));
+    if (report.is_empty()) return;
+    auto status = invalid(authorization_kind(""), "", report.take());
+    status.details->erase("kind");
+    throw StatusError(std::move(status));
 }
 
 void check_access_spec(kinds::Report& report, const json::object& spec) {

@@ -155,6 +155,18 @@ std::vector<GroupVersions> named_groups() {
     return groups;
 }
 
+std::string path_list() {
+    std::vector<std::string> paths{"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics",
+                                   "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/version"};
+    for (const auto& group : named_groups()) {
+        const auto path = "/apis/" + std::string(group.group);
+        paths.push_back(path);
+        for (const auto version : group.versions) paths.push_back(path + "/" + std::string(version));
+    }
+    std::ranges::sort(paths);
+    return json::serialize(json::object{{"paths", json::array(paths.begin(), paths.end())}});
+}
+
 std::string api_versions(std::string_view server_address) {
     const json::object address{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", server_address}};
     return json::serialize(json::object{{"kind", "APIVersions"}, {"versions", json::array{"v1"}}, {"serverAddressByClientCIDRs", json::array{address}}});

@@ -27,6 +27,7 @@ std::span<const Asked> asked_resources();
 // Groups in the real server's order, the core group left out.
 std::vector<GroupVersions> named_groups();
 
+std::string path_list();                                                     // /
 std::string api_versions(std::string_view server_address);                   // /api
 std::string group_list();                                                    // /apis
 std::string group_document(std::string_view group);                          // /apis/GROUP, "" when not served

@@ -150,6 +150,8 @@ Task<http::Response> serve_resources(http::Request request) {
     co_return group.empty() || !group_document(group).empty() ? unknown_resource() : unknown_path();
 }
 
+Task<http::Response> serve_paths(http::Request) { co_return json_text(200, path_list()); }
+
 Task<http::Response> serve_version(http::Request) {
     co_return json_text(200, json::serialize(json::object{{"major", "1"},
                                                           {"minor", "37"},
@@ -214,6 +216,7 @@ void add_routes(http::Router& router) {
         Task<http::Response> (*handler)(http::Request);
     };
     constexpr Row rows[] = {
+        {"/", serve_paths},
         {"/api", serve_core},
         {"/api/{version}", serve_resources},
         {"/apis", serve_groups},

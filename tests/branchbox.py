@@ -132,6 +132,10 @@ class Kube:
 class Appliance(Kube):
     """The whole appliance by `branchbox run`, on the usual ports of the test's own network."""
 
+    def __init__(self, root, **settings):
+        super().__init__(root, **settings)
+        os.chmod(root, 0o711)   # its services have users of their own
+
     def command(self):
         return [self.binary, "run", "--root", self.root, "--config", self.config]
 

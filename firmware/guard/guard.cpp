@@ -13,6 +13,7 @@
 #include <boost/json/value_from.hpp>
 
 #include <algorithm>
+#include <format>
 #include <ranges>
 
 #include "firmware/guard/authority.hpp"
@@ -59,6 +60,18 @@ std::vector<std::string> own_addresses() {
     std::ranges::sort(addresses);
     addresses.erase(std::ranges::unique(addresses).begin(), addresses.end());
     return addresses;
+}
+
+// The services' users have to reach their data folders.
+void check_passable(const fs::path& root) {
+    for (fs::path at = root;; at = at.parent_path()) {
+        struct stat facts{};
+        if (::stat(at.c_str(), &facts) != 0) throw hal::system_error("stat " + at.string());
+        if ((facts.st_mode & S_IXOTH) == 0)
+            throw hal::Error(hal::Code::invalid, std::format("--root {}: the services' own users cannot pass {}, its mode is {:04o} and 0711 is needed",
+                                                             root.string(), at.string(), facts.st_mode & 07777));
+        if (at == at.parent_path()) return;
+    }
 }
 
 class Guard {
@@ -125,6 +138,7 @@ Configuration Guard::read_configuration() {
 
 void Guard::prepare() {
     for (const auto* folder : {"run/branchbox", "var/lib/branchbox/guard"}) fs::create_directories(options_.root / folder);
+    check_passable(options_.root);
     lock_ = lock(options_.root);
     if (!hal::process::set_oom_score(own_oom_score)) hal::log::warn(area, "this process may not protect the services from pods when memory runs out");
     configuration_ = read_configuration();

@@ -24,9 +24,9 @@ std::optional<hal::WallTime> log_time(std::string_view text);
 
 struct LogOptions {
     bool follow = false, previous = false, timestamps = false;
-    std::optional<std::int64_t> tail_lines;
-    std::optional<hal::WallTime> since;
-    std::optional<std::int64_t> bytes_max;  // limitBytes
+    std::optional<std::int64_t> tail_lines = {};
+    std::optional<hal::WallTime> since = {};
+    std::optional<std::int64_t> bytes_max = {};  // limitBytes
     enum class Which { all, output, error } which = Which::all;
 };
 

@@ -125,7 +125,9 @@ Task<> pump(Session& session, int from, char channel) {
         for (;;) {
             const auto count = ::read(descriptor.native_handle(), bytes.data(), bytes.size());
             if (count > 0) {
-                co_await session.socket->write(message_of(channel, {bytes.data(), static_cast<std::size_t>(count)}));
+                // Read also when nobody asked for it: the process must not wait for a reader.
+                if (channel == channel_error ? session.channels.has_error : session.channels.has_output)
+                    co_await session.socket->write(message_of(channel, {bytes.data(), static_cast<std::size_t>(count)}));
                 continue;
             }
             if (count < 0 && errno == EINTR) continue;
@@ -143,8 +145,8 @@ Task<> pump(Session& session, int from, char channel) {
     if (failure) std::rethrow_exception(failure);
 }
 
-void start_pump(Session& session, const Descriptor& from, char channel, bool is_wanted) {
-    if (!from || !is_wanted) return;
+void start_pump(Session& session, const Descriptor& from, char channel) {
+    if (!from) return;
     ++session.open;
     session.group.spawn("stream " + std::to_string(channel), pump(session, from.get(), channel));
 }
@@ -162,8 +164,8 @@ Task<> end(Session& session, std::string status) {
 
 Task<int> drive(Session& session, Process& process) {
     co_await say_ready(session);
-    start_pump(session, process.output, channel_output, true);
-    start_pump(session, process.error, channel_error, true);
+    start_pump(session, process.output, channel_output);
+    start_pump(session, process.error, channel_error);
     if (session.open == 0) session.drained.set();
     session.group.spawn("client", read_client(session));
     const auto exit = co_await process.wait();

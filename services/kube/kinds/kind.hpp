@@ -42,6 +42,10 @@ struct Subresource {
     std::string_view name;                  // "status", "scale", "log", ...
     std::string_view verbs;                 // "get,patch,update"
     std::string_view response_kind;         // "" = the kind itself; else "autoscaling/v1/Scale" or, without a group, "PodExecOptions"
+
+    // Of a part of the object that is written as status is: take the place of the kind's prepare_update and validate_update.
+    void (*prepare)(json::object& object, const json::object& before) = nullptr;
+    Causes (*validate)(const json::object& object, const json::object& before) = nullptr;
 };
 
 struct Kind {

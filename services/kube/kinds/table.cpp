@@ -9,6 +9,7 @@
 #include "services/kube/kinds/event_forms.hpp"
 #include "services/kube/kinds/fields.hpp"
 #include "services/kube/kinds/kind.hpp"
+#include "services/kube/kinds/pod_subresources.hpp"
 #include "services/kube/kinds/rules.hpp"
 
 namespace services::kube::kinds {
@@ -22,13 +23,13 @@ constexpr auto node_subresources = std::to_array<Subresource>({{"proxy", proxied
 constexpr auto pod_subresources = std::to_array<Subresource>({
     {"attach", "create,get", "PodAttachOptions"},
     {"binding", "create", "Binding"},
-    {"ephemeralcontainers", written, ""},
+    {"ephemeralcontainers", written, "", prepare_ephemeral_containers, validate_ephemeral_containers},
     {"eviction", "create", "policy/v1/Eviction"},
     {"exec", "create,get", "PodExecOptions"},
     {"log", "get", ""},
     {"portforward", "create,get", "PodPortForwardOptions"},
     {"proxy", proxied, "PodProxyOptions"},
-    {"resize", written, ""},
+    {"resize", written, "", prepare_resize, validate_resize},
     {"status", written, ""},
 });
 constexpr auto service_subresources = std::to_array<Subresource>({{"proxy", proxied, "ServiceProxyOptions"}, {"status", written, ""}});

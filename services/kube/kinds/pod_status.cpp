@@ -217,7 +217,8 @@ void keep_generations(json::object& status, const json::object& before) {
 
 void prepare_pod_status(json::object& pod, const json::object& before) {
     auto& metadata = kubeclient::make_object(pod, "metadata");
-    metadata.erase("deletionTimestamp");
+    if (const auto* old_time = field(before, "metadata.deletionTimestamp")) metadata["deletionTimestamp"] = *old_time;
+    else metadata.erase("deletionTimestamp");
     if (const auto* owners = field(before, "metadata.ownerReferences")) metadata["ownerReferences"] = *owners;
     else metadata.erase("ownerReferences");
     auto& status = kubeclient::make_object(pod, "status");

@@ -38,6 +38,12 @@ Status binding_conflict(const std::string& pod, const std::string& why) {
     return {409, "Conflict", "Operation cannot be fulfilled on pods/binding \"" + pod + "\": " + why, json::object{{"name", pod}, {"kind", "pods/binding"}}, ""};
 }
 
+void set_pod_condition(json::object& pod, json::object condition, hal::WallTime now) {
+    auto& conditions = kubeclient::make_object(pod, "status")["conditions"];
+    if (!conditions.is_array()) conditions = json::array{};
+    kubeclient::set_condition(conditions.get_array(), std::move(condition), now);
+}
+
 void assign(json::object& pod, const json::object& binding, hal::WallTime now) {
     const std::string name(kubeclient::name_of(pod));
     const auto refuse = [&](const std::string& why) { throw StatusError(binding_conflict(name, why)); };
@@ -55,11 +61,25 @@ void assign(json::object& pod, const json::object& binding, hal::WallTime now) {
     for (const auto* map : {"annotations", "labels"})
         for (const auto& [key, value] : kubeclient::object_at(binding, std::string("metadata.") + map))
             kubeclient::make_object(pod, std::string("metadata.") + map)[key] = value;
-    auto& status = kubeclient::make_object(pod, "status");
-    status.erase("nominatedNodeName");
-    auto& conditions = status["conditions"];
-    if (!conditions.is_array()) conditions = json::array{};
-    kubeclient::set_condition(conditions.get_array(), {{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}}, now);
+    kubeclient::make_object(pod, "status").erase("nominatedNodeName");
+    set_pod_condition(pod, {{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}}, now);
+}
+
+// The pod says why it goes, so that its owner does not count it as failed.
+void mark_evicted(const kinds::Kind& kind, const DeleteOptions& options, json::object& pod, hal::WallTime now) {
+    const std::string uid(kubeclient::uid_of(pod)), revision(text(pod, "metadata.resourceVersion"));
+    if (!options.uid.empty() && options.uid != uid)
+        throw StatusError(conflict(kind, kubeclient::name_of(pod), "Precondition failed: UID in precondition: " + options.uid + ", UID in object meta: " + uid));
+    if (!options.revision.empty() && options.revision != revision)
+        throw StatusError(conflict(kind, kubeclient::name_of(pod),
+                                   "Precondition failed: ResourceVersion in precondition: " + options.revision + ", ResourceVersion in object meta: " + revision));
+    set_pod_condition(pod,
+                      {{"type", "DisruptionTarget"},
+                       {"status", "True"},
+                       {"lastProbeTime", nullptr},
+                       {"reason", "EvictionByEvictionAPI"},
+                       {"message", "Eviction API: evicting"}},
+                      now);
 }
 
 Task<http::Response> bind(Api& api, ResourceRequest& request, json::object binding) {
@@ -96,6 +116,11 @@ Task<http::Response> evict_pod(Api& api, ResourceRequest& request) {
     options.propagation = text(eviction, "deleteOptions.propagationPolicy");
     for (const auto& dry_run : kubeclient::array_at(eviction, "deleteOptions.dryRun"))
         if (kubeclient::as_text(dry_run) == "All") request.is_dry_run = true;
+    if (!request.is_dry_run) {
+        co_await change_stored(api, request, *request.kind, request.name_space, request.name,
+                               [&options, &request, now = api.clock.wall()](json::object& pod) { mark_evicted(*request.kind, options, pod, now); });
+        options.revision.clear();  // it held; the mark itself moved it
+    }
     co_await remove_object(api, request, *request.kind, request.name_space, request.name, std::move(options));
     co_return created_status();
 }

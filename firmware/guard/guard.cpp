@@ -37,6 +37,7 @@ using hal::async::Task;
 using services::config::Configuration;
 
 constexpr auto area = "guard";
+constexpr std::string_view pod_gateway = "10.42.0.1";
 constexpr std::size_t keepers_max = 16;
 constexpr int own_oom_score = -999;
 // Addresses come and go several at a time (an interface that comes up): certificates follow once they rest.
@@ -52,11 +53,13 @@ hal::process::Descriptor lock(const fs::path& root) {
     return held;
 }
 
-// What a certificate can name: every address of the machine but those of a single link.
+// What a certificate can name: every address of the machine but those of a single link, and the pods' gateway, which comes
+// with the first pod and is named by every API server's certificate anyway.
 std::vector<std::string> own_addresses() {
     std::vector<std::string> addresses;
     for (const auto& one : hal::net::Netlink().addresses())
-        if (one.scope == hal::net::LinkAddress::Scope::universe && !one.is_temporary_or_tentative) addresses.push_back(one.ip);
+        if (one.scope == hal::net::LinkAddress::Scope::universe && !one.is_temporary_or_tentative && one.ip != pod_gateway)
+            addresses.push_back(one.ip);
     std::ranges::sort(addresses);
     addresses.erase(std::ranges::unique(addresses).begin(), addresses.end());
     return addresses;

@@ -87,7 +87,10 @@ Status invalid(const schema::GroupVersionKind& gvk, std::string_view name, const
     return {422, "Invalid", std::format("{} \"{}\" is invalid: {}", qualified, name, joined), std::move(details), {}};
 }
 
-Status invalid(const kinds::Kind& kind, std::string_view name, const kinds::Causes& causes) { return invalid(kind.gvk, name, causes); }
+// An object in another form than it is stored in is refused under the name of the stored one.
+Status invalid(const kinds::Kind& kind, std::string_view name, const kinds::Causes& causes) {
+    return invalid(kind.stored_as ? *kind.stored_as : kind.gvk, name, kinds::without_repeats(causes));
+}
 
 Status bad_request(std::string message) { return {400, "BadRequest", std::move(message), {}, {}}; }
 

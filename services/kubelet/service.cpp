@@ -16,6 +16,7 @@
 #include "services/kubelet/node.hpp"
 #include "services/kubelet/pods/command.hpp"
 #include "services/kubelet/pods/pods_face.hpp"
+#include "services/kubelet/streams/streams.hpp"
 
 namespace services::kubelet {
 
@@ -86,8 +87,10 @@ struct Kubelet {
     pods::Parts parts;
     pods::Pods pods;
     pods::PodsFace face;
+    streams::Streams streams;
     kc::Informer pod_objects, service_objects;
     Node node;
+    std::uint16_t api_port = usual_port;
 };
 
 Kubelet::Kubelet(config::Service& given)
@@ -122,14 +125,12 @@ Kubelet::Kubelet(config::Service& given)
             .node_memory_bytes = facts.memory_bytes - reserved_memory(facts),
             .services = [this] { return service_objects.list(); },
             .container_ended = container_ended},
-      pods(parts, group), face(pods, parts), pod_objects(given.executor, client, kc::resources::pods, pods_of(given.site)),
+      pods(parts, group), face(pods, parts), streams(given.executor, face, *given.clock), pod_objects(given.executor, client, kc::resources::pods, pods_of(given.site)),
       service_objects(given.executor, client, kc::resources::services),
       node(given.executor, client, *given.clock, [this] { return look(); }) {}
 
 NodeView Kubelet::look() const {
-    std::uint16_t port = usual_port;
-    if (const auto it = service.listeners.find("api"); it != service.listeners.end() && !it->second.empty()) port = it->second.front()->local().port;
-    return {service.site, facts, network.box_addresses(), port, images.list(), network.problems()};
+    return {service.site, facts, network.box_addresses(), api_port, images.list(), network.problems()};
 }
 
 void Kubelet::report_problems() {
@@ -244,6 +245,14 @@ Task<> run(config::Service& service) {
         router.add("GET", path, [&kubelet](http::Request request) { return kubelet.answer(std::move(request)); });
     http::Server control(service.executor, router.handler());
     for (auto& listener : service.listeners["control"]) control.listen(std::move(listener));
+    http::Server api(service.executor, kubelet.streams.handler());
+    const auto tls = hal::net::TlsServerContext::make({.certificate_pem = service.credential("serving.crt"),
+                                                       .key_pem = service.credential("serving.key"),
+                                                       .client_ca_pem = service.credential("client-ca.crt")});
+    for (auto& listener : service.listeners["api"]) {
+        kubelet.api_port = listener->local().port;
+        api.listen(std::move(listener), tls);
+    }
 
     std::exception_ptr ended;
     try {
@@ -259,6 +268,8 @@ Task<> run(config::Service& service) {
     kubelet.group.cancel();
     co_await kubelet.group.join();
     co_await kubelet.prober.stop_all();
+    co_await api.drain(drain_time_max);
+    co_await kubelet.volumes.references().stop();
     co_await control.drain(drain_time_max);
     if (ended) std::rethrow_exception(ended);
 }

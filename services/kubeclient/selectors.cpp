@@ -29,12 +29,14 @@ public:
         std::vector<Requirement> found;
         skip_blanks();
         while (!rest_.empty()) {
+            if (const auto sign = token(); !sign.empty() && sign != "!")
+                return std::unexpected("found '" + sign + "', expected: !, identifier, or 'end of string'");
             auto requirement = one();
-            if (!requirement) return std::unexpected(requirement.error());
+            if (!requirement) return std::unexpected("unable to parse requirement: " + requirement.error());
             found.push_back(std::move(*requirement));
             skip_blanks();
             if (rest_.empty()) break;
-            if (!take(",")) return std::unexpected("found '" + word() + "', expected: ',' or 'end of string'");
+            if (!take(",")) return std::unexpected("found '" + (token().empty() ? word() : token()) + "', expected: ',' or 'end of string'");
             skip_blanks();
             if (rest_.empty()) return std::unexpected("found '', expected: identifier after ','");
         }
@@ -52,8 +54,6 @@ private:
             return requirement;
         }
         requirement.key = word();
-        if (requirement.key.empty())
-            return std::unexpected("found '" + std::string(rest_.substr(0, 1)) + "', expected: !, identifier, or 'end of string'");
         skip_blanks();
         using Operator = Requirement::Operator;
         if (rest_.empty() || rest_.front() == ',') {
@@ -74,6 +74,7 @@ private:
     std::expected<Requirement, std::string> value(Requirement requirement, Requirement::Operator op) {
         skip_blanks();
         requirement.op = op;
+        if (const auto sign = token(); !sign.empty() && sign != ",") return std::unexpected("found '" + sign + "', expected: identifier");
         requirement.values.push_back(word());  // may be empty: `a=` asks for the empty value
         if ((op == Requirement::Operator::greater || op == Requirement::Operator::less) && !whole(requirement.values[0]))
             return std::unexpected("for 'Gt', 'Lt' operators, the value must be an integer");
@@ -83,7 +84,7 @@ private:
     std::expected<Requirement, std::string> values(Requirement requirement, Requirement::Operator op) {
         requirement.op = op;
         skip_blanks();
-        if (!take("(")) return std::unexpected("found '" + word() + "', expected: '('");
+        if (!take("(")) return std::unexpected("found '" + word() + "' expected: '('");
         while (true) {
             skip_blanks();
             requirement.values.push_back(word());
@@ -93,6 +94,12 @@ private:
         }
     }
 
+    // The sign that comes next, as the real lexer cuts it; "" before a word or the end.
+    [[nodiscard]] std::string token() const {
+        for (const std::string_view sign : {"==", "!=", ",", "(", ")", "=", "!", ">", "<"})
+            if (rest_.starts_with(sign)) return std::string(sign);
+        return {};
+    }
     std::string word() {
         const auto end = rest_.find_first_of(" \t\n,()=!<>");
         std::string found(rest_.substr(0, end));
@@ -162,7 +169,7 @@ bool Requirement::matches(const json::object& labels) const {
 
 std::expected<LabelSelector, std::string> LabelSelector::parse(std::string_view text) {
     auto requirements = Parser(text).parse();
-    if (!requirements) return std::unexpected("unable to parse requirement: " + requirements.error());
+    if (!requirements) return std::unexpected(requirements.error());
     LabelSelector selector;
     selector.requirements_ = std::move(*requirements);
     return selector;

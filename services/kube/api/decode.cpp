@@ -78,9 +78,14 @@ GroupVersionKind kind_of(const json::value& value, const GroupVersionKind& wante
     return gvk;
 }
 
+// Options (DeleteOptions ...) are known in every group version alike.
+bool is_wanted(const GroupVersionKind& found, const GroupVersionKind& wanted) {
+    return found == wanted || (wanted.group == "meta.k8s.io" && found.kind == wanted.kind);
+}
+
 // The body is of another kind than this URL takes, or does not decode as it: says which.
 [[noreturn]] void refuse(const GroupVersionKind& found, const GroupVersionKind& wanted, std::string_view decode_failure) {
-    if (found == wanted) throw StatusError(bad_request(cannot_handle(found, wanted, decode_failure)));
+    if (is_wanted(found, wanted)) throw StatusError(bad_request(cannot_handle(found, wanted, decode_failure)));
     const auto* type = schema::type_of(found);
     if (!type)
         throw StatusError(bad_request(cannot_handle(
@@ -95,13 +100,12 @@ schema::Decoded decode_text(const GroupVersionKind& wanted, const schema::Type& 
     if (decoded) {
         // The usual case: what it says of itself is read from what was decoded.
         const auto found = kind_of(decoded->object, wanted, body);
-        if (found == wanted) return *std::move(decoded);
+        if (is_wanted(found, wanted)) return *std::move(decoded);
         refuse(found, wanted, "");
     }
     const auto parsed = is_yaml ? schema::parse_yaml(body) : schema::parse_json(body);
     if (!parsed) {
-        const auto* what = is_yaml ? "couldn't get version/kind; json parse error: " : "couldn't get version/kind; json parse error: ";
-        throw StatusError(bad_request(unrecognized(wanted, what + parsed.error().message, body)));
+        throw StatusError(bad_request(unrecognized(wanted, "couldn't get version/kind; json parse error: " + parsed.error().message, body)));
     }
     const auto found = kind_of(*parsed, wanted, body);
     if (parsed->is_null()) return {};
@@ -115,7 +119,7 @@ schema::Decoded decode_envelope(const GroupVersionKind& wanted, const schema::Ty
     if (found.kind.empty()) found.kind = wanted.kind;
     if (found.version.empty()) found = {wanted.group, wanted.version, found.kind};
     if (found.kind == "DeleteOptions" && wanted.kind == found.kind) found = wanted;  // one type in every group and version
-    if (found != wanted) refuse(found, wanted, "");
+    if (!is_wanted(found, wanted)) refuse(found, wanted, "");
     auto decoded = schema::decode_protobuf(type, envelope->raw);
     if (!decoded) refuse(found, wanted, decoded.error().message);
     return *std::move(decoded);

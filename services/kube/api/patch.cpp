@@ -110,7 +110,6 @@ Task<Written> apply_once(Api& api, ResourceRequest& request, const json::object&
 Task<Written> patch_once(Api& api, ResourceRequest& request, Form form, std::string field_validation) {
     const auto& kind = *request.kind;
     auto before = co_await load_object(api, kind, request.name_space, request.name);
-    request.warnings.clear();  // of an attempt before this one
     auto object = decode_object(kind.gvk, json::serialize(patched(request, form, before.object)), field_validation, request.warnings);
     if (const auto name = text(object, "metadata.name"); name != request.name)
         throw StatusError(bad_request(std::format("the name of the object ({}) does not match the name on the URL ({})", name, request.name)));
@@ -136,7 +135,9 @@ Task<http::Response> patch(Api& api, ResourceRequest& request) {
     json::object config;
     if (form == Form::apply) config = applied_config(request);
     const bool is_conditional = names_revision(request, form);
+    const auto warnings = request.warnings;
     for (unsigned attempt = 1;; ++attempt) {
+        request.warnings = warnings;  // without those of an attempt before this one
         try {
             auto written = form == Form::apply ? co_await apply_once(api, request, config, options.is_forced)
                                                : co_await patch_once(api, request, form, options.field_validation);

@@ -221,6 +221,7 @@ Task<http::Response> Server::answer_resource(http::Request http_request, auth::U
             throw StatusError(method_not_allowed());
         }
         if (!handler) throw StatusError(unknown_path());
+        if (target.kind && !target.kind->deprecation.empty()) request.warnings.emplace_back(target.kind->deprecation);
         request.kind = target.kind;
         request.name_space = target.kind && !target.kind->is_namespaced ? "" : target.name_space;
         request.name = target.name;

@@ -133,7 +133,8 @@ void check_container_resizes(Report& report, const json::object& spec, const jso
     for (const auto* list : {"initContainers", "containers"}) {
         const auto& was = array_at(old, list);
         for (std::size_t at = 0; at < was.size(); ++at)
-            check_no_removal(report, path.child(list).index(at).child("resources"), as_object(array_at(spec, list)[at]), as_object(was[at]), "");
+            check_no_removal(report, path.child(list).index(at).child("resources"), as_object(array_at(spec, list)[at]), as_object(was[at]),
+                             "");
     }
     std::size_t at = 0;
     for (const auto& container : array_at(spec, "containers")) {

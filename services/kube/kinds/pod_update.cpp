@@ -83,7 +83,8 @@ void check_removed_gates(Report& report, const Path& path, const json::array& no
         const auto& gate = now[at];
         const auto same_later = std::span(now).subspan(at + 1);  // of gates of one name the last one is reported
         if (!std::ranges::contains(before, gate) && !std::ranges::contains(same_later, gate))
-            report.forbidden(path.index(at).child("name"), std::format("only deletion is allowed, but found new scheduling gate '{}'", text(as_object(gate), "name")));
+            report.forbidden(path.index(at).child("name"), std::format("only deletion is allowed, but found new scheduling gate '{}'",
+                                                                       text(as_object(gate), "name")));
     }
 }
 

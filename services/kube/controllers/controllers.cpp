@@ -1,6 +1,7 @@
 #include "services/kube/controllers/controllers.hpp"
 
 #include "services/kube/controllers/deployment.hpp"
+#include "services/kube/controllers/endpoint_mirror.hpp"
 #include "services/kube/controllers/endpoint_slice.hpp"
 #include "services/kube/controllers/endpoints.hpp"
 #include "services/kube/controllers/event_ttl.hpp"
@@ -34,6 +35,7 @@ public:
         add<DeploymentController>();
         add<EndpointSliceController>();
         add<EndpointsController>();
+        add<EndpointMirrorController>();
         add<NodeLifecycleController>(context.node_monitor_grace_period);
         add<TaintEvictionController>();
         add<LoadBalancerController>(context.box_ports);

@@ -1,6 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "fixture.hpp"
+#include "services/kube/controllers/endpoint_mirror.hpp"
 #include "services/kube/controllers/endpoint_slice.hpp"
 #include "services/kube/controllers/endpoints.hpp"
 #include "services/kube/controllers/load_balancer.hpp"
@@ -144,4 +145,28 @@ TEST_CASE("a LoadBalancer gets the node's address; a port that is held leaves th
     REQUIRE(box.run_until([&] { return address("b") == "192.168.1.5"; }));
     box.api.change(nodes_path, "n", [](json::object& object) { object["status"] = node("192.168.1.6").at("status"); });
     CHECK(box.run_until([&] { return address("b") == "192.168.1.6"; }));
+}
+
+TEST_CASE("Endpoints written by hand are mirrored into slices while the Service has no selector") {
+    Fixture box;
+    box.add<controllers::EndpointMirrorController>();
+    auto plain = service("ext", 8080);
+    make_object(plain, "spec").erase("selector");
+    box.api.put(services_path, std::move(plain));
+    json::array addresses, ports, subsets;
+    for (const auto ip : {"192.0.2.50", "2001:db8::50"}) addresses.emplace_back(json::object{{"ip", ip}});
+    ports.emplace_back(json::object{{"port", 8080}});
+    subsets.emplace_back(json::object{{"addresses", std::move(addresses)}, {"ports", std::move(ports)}});
+    box.api.put(endpoints_path, {{"metadata", {{"name", "ext"}}}, {"subsets", std::move(subsets)}});
+    box.start();
+    REQUIRE(box.run_until([&] { return box.api.list(slices_path).size() == 2; }));
+    const auto slice = box.api.list(slices_path)[0];
+    CHECK(label(slice, "kubernetes.io/service-name") == "ext");
+    CHECK(text(*controller_of(slice), "kind") == "Endpoints");
+    CHECK(array_at(slice, "ports")[0] == json::object{{"name", ""}, {"port", 8080}, {"protocol", "TCP"}});
+    box.settle();
+    const auto writes = box.api.writes.size();
+    box.api.change(services_path, "ext", [](json::object& object) { make_object(object, "spec")["selector"] = json::object{{"app", "web"}}; });
+    REQUIRE(box.run_until([&] { return box.api.list(slices_path).empty(); }));
+    CHECK(box.api.writes.size() == writes + 2);  // two deletions, and nothing before them
 }

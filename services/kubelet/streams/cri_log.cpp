@@ -55,6 +55,23 @@ std::optional<hal::WallTime> log_time(std::string_view text) {
     }
 }
 
+std::string shown_time(std::string_view written) {
+    // conmon writes the zone as an offset; Kubernetes shows UTC as Z, and always nine digits.
+    std::string_view seconds = written, fraction, zone;
+    if (const auto end = written.find_first_of(".Z+-", 11); end != std::string_view::npos) {
+        seconds = written.substr(0, end);
+        const auto rest = written.substr(end);
+        const auto digits = rest.starts_with('.') ? std::min(rest.find_first_not_of("0123456789", 1), rest.size()) : 0;
+        fraction = digits > 0 ? rest.substr(1, digits - 1) : std::string_view{};
+        zone = rest.substr(digits);
+    }
+    std::string out(seconds);
+    out += '.';
+    out += fraction.substr(0, 9);
+    out.append(9 - std::min<std::size_t>(fraction.size(), 9), '0');
+    return out.append(zone == "+00:00" ? "Z" : zone);
+}
+
 void LogRenderer::put(std::string_view bytes, std::string& out) {
     if (options_.bytes_max) bytes = bytes.substr(0, static_cast<std::size_t>(std::max<std::int64_t>(*options_.bytes_max - sent_, 0)));
     out += bytes;
@@ -71,7 +88,7 @@ void LogRenderer::render(std::string_view line, std::string& out) {
         if (!time || *time < *options_.since) return;
     }
     if (options_.timestamps && !is_within_line_) {
-        put(entry->time, out);
+        put(shown_time(entry->time), out);
         put(" ", out);
     }
     put(entry->text, out);

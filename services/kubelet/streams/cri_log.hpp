@@ -19,6 +19,8 @@ struct LogEntry {
 };
 // `line` without its end.
 std::optional<LogEntry> parse_log_line(std::string_view line);
+// As Kubernetes shows it: nine digits, Z for UTC.
+std::string shown_time(std::string_view written);
 // RFC 3339 with up to nine digits of a fraction, to the microsecond; empty when it is none.
 std::optional<hal::WallTime> log_time(std::string_view text);
 

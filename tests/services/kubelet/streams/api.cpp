@@ -174,7 +174,7 @@ TEST_CASE("logs are answered with the kubelet's own texts") {
     std::ofstream(kubelet.pods.log) << "2026-11-24T09:00:00.1Z stdout F one\n2026-11-24T09:00:01.1Z stdout F two\n";
     auto api = kubelet.client("system:kube-apiserver");
     CHECK(kubelet.get(api, "/containerLogs/n/p/c").body == "one\ntwo\n");
-    CHECK(kubelet.get(api, "/containerLogs/n/p/c?tailLines=1&timestamps=true").body == "2026-11-24T09:00:01.1Z two\n");
+    CHECK(kubelet.get(api, "/containerLogs/n/p/c?tailLines=1&timestamps=true").body == "2026-11-24T09:00:01.100000000Z two\n");
     CHECK(kubelet.get(api, "/containerLogs/n/p/c?follow=true&limitBytes=5").body == "one\nt");
     const auto waiting = kubelet.get(api, "/containerLogs/n/p/waits");
     CHECK(waiting.status == 400);

@@ -69,6 +69,13 @@ TEST_CASE("partial lines are joined, with one time before them") {
     CHECK(rendered(log, {.timestamps = true}) == "2026-11-24T09:00:01.123456789Z one line\n2026-11-24T09:00:02.123456789Z two\n");
 }
 
+TEST_CASE("times are shown as Kubernetes shows them, whoever wrote them") {
+    CHECK(shown_time("2026-11-24T09:00:00.123456789+00:00") == "2026-11-24T09:00:00.123456789Z");
+    CHECK(shown_time("2026-11-24T09:00:00.5Z") == "2026-11-24T09:00:00.500000000Z");
+    CHECK(shown_time("2026-11-24T09:00:00Z") == "2026-11-24T09:00:00.000000000Z");
+    CHECK(shown_time("2026-11-24T09:00:00.123456789+01:00") == "2026-11-24T09:00:00.123456789+01:00");
+}
+
 TEST_CASE("lines are chosen by time and stream, and cut at limitBytes") {
     const auto log = entry(1, "a") + entry(2, "b", "stderr") + entry(3, "c");
     CHECK(rendered(log, {.since = hal::parse_rfc3339("2026-11-24T09:00:02.123456Z")}) == "b\nc\n");

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t context_lines = 3;
 constexpr std::size_t popular_from_lines = 200;
+constexpr std::size_t steps_max = 4'000'000;  // of the search; what it has not found by then counts as changed
 
 using Lines = std::vector<std::string_view>;
 
@@ -60,12 +61,14 @@ public:
 
 private:
     // The longest stretch of equal lines, the earliest in a, then in b, of those.
-    [[nodiscard]] Match longest(std::size_t a_begin, std::size_t a_end, std::size_t b_begin, std::size_t b_end) const {
+    Match longest(std::size_t a_begin, std::size_t a_end, std::size_t b_begin, std::size_t b_end) {
         Match best{a_begin, b_begin, 0};
         std::unordered_map<std::size_t, std::size_t> lengths;  // of the match that ends at b's line
-        for (auto a = a_begin; a < a_end; ++a) {
+        for (auto a = a_begin; a < a_end && steps_ < steps_max; ++a) {
+            ++steps_;
             std::unordered_map<std::size_t, std::size_t> next;
             if (const auto found = places_.find(a_[a]); found != places_.end()) {
+                steps_ += found->second.size();
                 for (const auto b : found->second) {
                     if (b < b_begin) continue;
                     if (b >= b_end) break;
@@ -88,7 +91,7 @@ private:
             std::size_t a_begin, a_end, b_begin, b_end;
         };
         std::vector<Range> work{{a_begin, a_end, b_begin, b_end}};
-        while (!work.empty()) {
+        while (!work.empty() && steps_ < steps_max) {
             const auto range = work.back();
             work.pop_back();
             const auto match = longest(range.a_begin, range.a_end, range.b_begin, range.b_end);
@@ -106,6 +109,7 @@ private:
     const Lines& b_;
     std::unordered_map<std::string_view, std::vector<std::size_t>> places_;
     std::vector<Match> matches_;
+    std::size_t steps_ = 0;
 };
 
 // Hunks: changes with their context; equal stretches longer than both contexts part them.

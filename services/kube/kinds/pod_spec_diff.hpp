@@ -2,7 +2,8 @@
 // library follows: three lines of context, no file names, and lines that are too common in a long text (200 lines or
 // more) count for nothing when matches are sought.
 //
-// Pure. Quadratic at worst, for texts of a pod's size (some hundred lines); bounded by diff_lines_max lines a side.
+// Pure. Made for texts of a pod's size (some hundred lines); texts beyond diff_lines_max lines a side are not compared, and
+// the search for equal stretches ends after a fixed number of steps, after which the diff is right but not the shortest.
 #pragma once
 
 #include <string>

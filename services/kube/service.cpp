@@ -125,10 +125,9 @@ void start_controllers(Cluster& cluster, hal::async::TaskGroup& group) {
     group.spawn("scheduler", scheduler::run({service.executor, cluster.as("system:kube-scheduler", "kube-scheduler"), service.clock, service.site}));
 }
 
-}  // namespace
-
-Task<> run(config::Service& service) {
-    Cluster cluster(service);
+// Until `stopping`.
+Task<> serve(Cluster& cluster) {
+    auto& service = cluster.service;
     co_await adopt_addresses(*cluster.store, cluster.addresses);
     co_await make_cluster_objects(cluster.as("system:apiserver", "kube-apiserver", {"system:masters", "system:authenticated"}));
 
@@ -157,8 +156,23 @@ Task<> run(config::Service& service) {
     co_await group.join();
     co_await listener.drain(drain_time_max);
     co_await control.drain(drain_time_max);
-    co_await cluster.store->close();
     if (ended) std::rethrow_exception(ended);
+}
+
+}  // namespace
+
+Task<> run(config::Service& service) {
+    Cluster cluster(service);
+    std::exception_ptr failure;
+    try {
+        co_await serve(cluster);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    // Also when the start failed: the store's own tasks end here.
+    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    co_await cluster.store->close();
+    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace services::kube

@@ -81,9 +81,10 @@ class Path:
         return self.report.check(name, got[0] == status and want in got[1] + got[2], "kubectl " + " ".join(arguments), *got)
 
     def containers(self):
-        """Which container each pod runs, and how often it was started again."""
-        return self.box.kubectl("-n", "shop", "get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.name} "
-                                "{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{'\\n'}{end}")[1]
+        """Which container each pod runs that is not on its way out, and how often it was started again."""
+        return self.box.kubectl("-n", "shop", "get", "pods", "-o", "go-template={{range .items}}{{if not .metadata.deletionTimestamp}}"
+                                "{{.metadata.name}} {{with index .status.containerStatuses 0}}{{.containerID}} {{.restartCount}}{{end}}"
+                                "{{\"\\n\"}}{{end}}{{end}}")[1]
 
     def address(self):
         return self.box.kubectl("-n", "shop", "get", "service", "till", "-o", "jsonpath={.spec.clusterIP}")[1]

@@ -64,6 +64,8 @@ Database::State Database::start() {
     if (meta("clean", 1) == 0 && reserved > durable) {
         auto gap = sqlite_.prepare("INSERT OR REPLACE INTO gaps(first, last) VALUES(?, ?)");
         gap.bind(durable).bind(reserved).step();
+        // Now is past the gap: who lists now may watch from there.
+        state.revision = reserved + 1;
     }
     auto gaps = sqlite_.prepare("SELECT first, last FROM gaps ORDER BY first");
     while (gaps.step()) state.gaps.emplace_back(gaps.integer(0), gaps.integer(1));

@@ -8,6 +8,7 @@
 
 #include "hal/base/error.hpp"
 #include "services/kube/api/objects.hpp"
+#include "services/kube/api/request.hpp"
 #include "services/kube/api/status.hpp"
 #include "services/kube/api/subresources_table.hpp"
 
@@ -93,6 +94,17 @@ Task<json::object> change_stored(Api& api, const ResourceRequest& request, const
         }
         if (failure->status.reason != "Conflict" || attempt == attempts_max) throw *failure;
     }
+}
+
+void take_options(ResourceRequest& request, std::string_view options) {
+    auto given = write_options(request.http, options);
+    request.is_dry_run = given.is_dry_run;
+    request.field_manager = std::move(given.field_manager);
+}
+
+json::object decode_created(ResourceRequest& request, const schema::GroupVersionKind& gvk) {
+    take_options(request, "CreateOptions");
+    return decode_body(request, gvk);
 }
 
 http::Response created_status() {

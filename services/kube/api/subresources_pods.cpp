@@ -94,19 +94,19 @@ Task<http::Response> bind(Api& api, ResourceRequest& request, json::object bindi
 }  // namespace
 
 Task<http::Response> bind_pod(Api& api, ResourceRequest& request) {
-    auto binding = decode_body(request, binding_kind);
+    auto binding = decode_created(request, binding_kind);
     require_name(binding, request.name, "Binding");
     co_return co_await bind(api, request, std::move(binding));
 }
 
 Task<http::Response> create_binding(Api& api, ResourceRequest& request) {
-    auto binding = decode_body(request, binding_kind);
+    auto binding = decode_created(request, binding_kind);
     co_return co_await bind(api, request, std::move(binding));
 }
 
 // There are no disruption budgets here yet, so an eviction is a delete with the options that it carries.
 Task<http::Response> evict_pod(Api& api, ResourceRequest& request) {
-    const auto eviction = decode_body(request, eviction_kind);
+    const auto eviction = decode_created(request, eviction_kind);
     require_name(eviction, request.name, "Eviction");
     DeleteOptions options;
     if (const auto* grace = kubeclient::field(eviction, "deleteOptions.gracePeriodSeconds"); grace != nullptr && grace->is_int64())
@@ -128,6 +128,7 @@ Task<http::Response> evict_pod(Api& api, ResourceRequest& request) {
 // Only spec.finalizers is taken; the last one gone, a namespace that is being deleted is gone too.
 Task<http::Response> finalize_namespace(Api& api, ResourceRequest& request) {
     const auto& kind = *request.kind;
+    take_options(request, "UpdateOptions");
     const auto body = decode_body(request, kind.gvk);
     if (const auto name = kubeclient::name_of(body); name != request.name)
         throw StatusError(bad_request("the name of the object (" + std::string(name) + ") does not match the name on the URL (" + request.name + ")"));

@@ -55,7 +55,7 @@ void track(const Api& api, const ResourceRequest& request, const schema::GroupVe
 }
 
 json::object decode_review(const Api& api, ResourceRequest& request, const schema::GroupVersionKind& gvk) {
-    auto review = decode_body(request, gvk);
+    auto review = decode_created(request, gvk);
     kubeclient::make_object(review, "metadata");
     kubeclient::make_object(review, "spec");
     review.erase("status");
@@ -148,7 +148,7 @@ Task<http::Response> review_own_access(Api& api, ResourceRequest& request) {
 
 Task<http::Response> review_own_rules(Api& api, ResourceRequest& request) {
     const auto gvk = authorization_kind("SelfSubjectRulesReview");
-    const auto asked = decode_body(request, gvk);
+    const auto asked = decode_created(request, gvk);
     const std::string name_space(text(asked, "spec.namespace"));
     if (name_space.empty()) throw StatusError(bad_request("no namespace on request"));
     json::array resource_rules, path_rules;
@@ -164,7 +164,7 @@ Task<http::Response> review_own_rules(Api& api, ResourceRequest& request) {
 
 Task<http::Response> review_self(Api& api, ResourceRequest& request) {
     const auto gvk = authentication_kind("SelfSubjectReview");
-    decode_body(request, gvk);
+    decode_created(request, gvk);
     co_return answered(api, request, gvk,
                        {{"metadata", json::object{{"creationTimestamp", hal::rfc3339(api.clock.wall())}}},
                         {"status", json::object{{"userInfo", user_object(request.user)}}}});

@@ -14,8 +14,6 @@
 namespace services::kube::api {
 namespace {
 
-using kubeclient::text;
-
 const schema::GroupVersionKind scale_kind{"autoscaling", "v1", "Scale"};
 
 json::object scale_of(const json::object& object) {
@@ -52,7 +50,8 @@ json::object patched(const ResourceRequest& request, const json::object& scale, 
         if (kind == Kind::internal) throw StatusError(internal_error(message));
         throw StatusError(Status{422, "Invalid", message, {}, ""});
     }
-    return decode_object(scale_kind, json::serialize(*result), request.query("fieldValidation"), warnings);
+    const auto text = json::serialize(*result);
+    return decode_object(scale_kind, text, request.query("fieldValidation"), warnings, [&text] { return text; });
 }
 
 // What the client wants `object` to have, checked against what it says of the object.
@@ -60,15 +59,10 @@ void apply_scale(const kinds::Kind& kind, const json::object& scale, json::objec
     const auto name = kubeclient::name_of(object);
     if (const auto given = kubeclient::name_of(scale); given != name)
         throw StatusError(bad_request("the name of the object (" + std::string(given) + ") does not match the name on the URL (" + std::string(name) + ")"));
-    const auto differs = [&](std::string_view path) {
-        const auto given = text(scale, path);
-        return !given.empty() && given != text(object, path);
-    };
-    if (differs("metadata.uid"))
-        throw StatusError(conflict(kind, name, "Precondition failed: UID in precondition: " + std::string(text(scale, "metadata.uid")) +
-                                                   ", UID in object meta: " + std::string(text(object, "metadata.uid"))));
-    if (differs("metadata.resourceVersion"))
-        throw StatusError(conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again"));
+    if (const std::string given(kubeclient::uid_of(scale)), uid(kubeclient::uid_of(object)); !given.empty() && given != uid)
+        throw StatusError(conflict(kind, name, "Precondition failed: UID in precondition: " + given + ", UID in object meta: " + uid));
+    if (const auto revision = kubeclient::text(scale, "metadata.resourceVersion"); !revision.empty())
+        kubeclient::make_object(object, "metadata")["resourceVersion"] = revision;
     const auto replicas = kubeclient::number(scale, "spec.replicas");
     if (replicas < 0) {
         kinds::Report report;
@@ -87,6 +81,7 @@ Task<http::Response> scale(Api& api, ResourceRequest& request) {
         co_return object_response(api, request, 200, scale_kind, scale_of(stored.object));
     }
     Change change;
+    take_options(request, request.verb == "update" ? "UpdateOptions" : "PatchOptions");
     if (request.verb == "update") {
         change = [&kind, wanted = decode_body(request, scale_kind)](json::object& object) { apply_scale(kind, wanted, object); };
     } else {

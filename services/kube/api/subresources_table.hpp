@@ -41,6 +41,11 @@ const kinds::Kind& core_kind(std::string_view plural);
 Task<json::object> change_stored(Api& api, const ResourceRequest& request, const kinds::Kind& kind, std::string name_space,
                                  std::string name, std::function<void(json::object&)> change);
 
+// The query's dry run and field manager, checked. `options`: "CreateOptions", as errors name them.
+void take_options(ResourceRequest& request, std::string_view options);
+// The body of a POST, after its options.
+json::object decode_created(ResourceRequest& request, const schema::GroupVersionKind& gvk);
+
 // A Status without details: what bindings and evictions answer.
 http::Response created_status();
 

@@ -112,7 +112,7 @@ Task<http::Response> serve_openid_configuration(Api&, ResourceRequest& request) 
 }
 
 Task<http::Response> request_token(Api& api, ResourceRequest& request) {
-    auto body = decode_body(request, token_kind);
+    auto body = decode_created(request, token_kind);
     const auto account = (co_await load_object(api, *request.kind, request.name_space, request.name)).object;
     complete(body, request, account);
 

@@ -28,6 +28,7 @@ namespace {
 
 constexpr auto area = "kubelet";
 constexpr std::chrono::seconds drain_time_max{2};
+constexpr std::chrono::seconds api_wait_max{2};  // at start, before checkpoints alone decide
 constexpr std::uint16_t usual_port = 10250;
 
 // Names this root's pods in the control groups, beside those of other roots on the machine.
@@ -61,7 +62,7 @@ struct Kubelet {
     Task<> start();
     Task<> run_services();
     Task<> follow_pods();
-    Task<> sweep_images();
+    Task<> start_without_api();
     Task<> stop_pods();
 
     [[nodiscard]] NodeView look() const;
@@ -83,7 +84,7 @@ struct Kubelet {
     volumes::Volumes volumes;
     probes::Prober prober;
     hal::async::TaskGroup group;
-    hal::async::Event container_ended;
+    hal::async::Event starts_allowed, container_ended;
     pods::Parts parts;
     pods::Pods pods;
     pods::PodsFace face;
@@ -102,7 +103,7 @@ Kubelet::Kubelet(config::Service& given)
       facts(read_node_facts(given.data_folder(), "")),
       volumes(given.executor, *given.pool, client, *given.clock,
               {.pods_folder = given.data_folder() / "pods", .node_milli_cpu = facts.milli_cpu, .node_memory_bytes = facts.memory_bytes - reserved_memory(facts)}),
-      prober(given.executor, *given.clock, prober_calls()), group(given.executor, area), container_ended(given.executor),
+      prober(given.executor, *given.clock, prober_calls()), group(given.executor, area), starts_allowed(given.executor), container_ended(given.executor),
       parts{.executor = given.executor,
             .pool = *given.pool,
             .clock = *given.clock,
@@ -124,6 +125,7 @@ Kubelet::Kubelet(config::Service& given)
             .node_milli_cpu = facts.milli_cpu,
             .node_memory_bytes = facts.memory_bytes - reserved_memory(facts),
             .services = [this] { return service_objects.list(); },
+            .starts_allowed = starts_allowed,
             .container_ended = container_ended},
       pods(parts, group), face(pods, parts), streams(given.executor, face, *given.clock), pod_objects(given.executor, client, kc::resources::pods, pods_of(given.site)),
       service_objects(given.executor, client, kc::resources::services),
@@ -168,7 +170,7 @@ void Kubelet::connect() {
         report_problems();
     });
     volumes.on_change([this](const std::string& uid) {
-        if (auto* worker = pods.find(uid)) worker->references_changed();
+        if (auto* worker = pods.find(uid)) worker->look_again();
     });
     volumes.on_failure([this](const kc::ObjectPtr& pod, const volumes::VolumeFailure& failure) {
         events.record(*pod, "Warning", "FailedMount", failure.message);
@@ -202,7 +204,16 @@ Task<> Kubelet::follow_pods() {
     std::set<std::string> uids;
     pod_objects.each([&](const kc::ObjectPtr& pod) { uids.insert(std::string(kc::uid_of(*pod))); });
     pods.keep_only(uids);
+    pods.allow_starts();
     log::info(area, "{} pods on this node", uids.size());
+}
+
+// A pod that was deleted while this process was away is not started again, if the API server can say so soon.
+Task<> Kubelet::start_without_api() {
+    co_await hal::async::sleep_for(api_wait_max);
+    if (starts_allowed.is_set()) co_return;
+    log::info(area, "the API server does not answer: pods start from their checkpoints");
+    pods.allow_starts();
 }
 
 Task<> Kubelet::run_services() {
@@ -214,6 +225,7 @@ Task<> Kubelet::run_services() {
     // Containers see the Services there are when they start: pods come after the first list of them.
     group.spawn("node", node.run(group));
     group.spawn("first list", follow_pods());
+    group.spawn("start without API", start_without_api());
     co_await service_objects.wait_synced();
     group.spawn("pods", pod_objects.run());
 }

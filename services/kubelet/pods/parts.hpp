@@ -50,6 +50,8 @@ struct Parts {
     // The Services there are now, for environment variables.
     std::function<std::vector<kubeclient::ObjectPtr>()> services = [] { return std::vector<kubeclient::ObjectPtr>(); };
     hal::process::Cgroups cgroups = hal::process::Cgroups();
+    // Not set: only what runs already is kept. Set once the API server said which pods there are, or did not in time.
+    hal::async::Event& starts_allowed;
     hal::async::Event& container_ended;  // set each time one has been noted
 };
 

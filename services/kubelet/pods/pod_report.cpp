@@ -89,7 +89,8 @@ Task<bool> PodWorker::write_status() {
     } catch (const hal::Error& error) {
         if (error.code() == hal::Code::cancelled) throw;
         refused = error.code();
-        if (error.code() != hal::Code::unavailable) hal::log::warn("kubelet", "pod {}: status not written: {}", kc::key_of(state_.pod), error.what());
+        if (refused != hal::Code::unavailable && refused != hal::Code::not_found)
+            hal::log::warn("kubelet", "pod {}: status not written: {}", kc::key_of(state_.pod), error.what());
     }
     if (refused == hal::Code::not_found) vanished();
     co_return refused == hal::Code::not_found;

@@ -145,6 +145,8 @@ void PodWorker::adopt() {
             start_probes(container);
             continue;
         }
+        std::error_code ignored;
+        std::filesystem::remove(log_link(container), ignored);
         container.phase = Phase::terminated;
         container.ended = Termination{lost_exit_code, "Unknown", "", container.started, parts_.clock.wall(), container.id};
         container.is_ready = container.is_started = false;
@@ -159,6 +161,8 @@ Task<> PodWorker::sync() {
         co_await end_pod();
         co_return;
     }
+    if (state_.has_sandbox) co_await make_sandbox();  // what an earlier process made is made known to this one's network
+    if (!parts_.starts_allowed.is_set()) co_return;
     if (!state_.started) state_.started = parts_.clock.wall();
     co_await make_sandbox();
     if (co_await run_inits())

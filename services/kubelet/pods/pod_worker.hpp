@@ -31,8 +31,8 @@ public:
     void update(kubeclient::ObjectPtr pod);
     // The API has it no more.
     void vanished();
-    // Something that its volumes or environment name has changed.
-    void references_changed() { wake_.set(); }
+    // Something outside has changed that it may wait for: what its volumes or environment name, Parts::starts_allowed.
+    void look_again() { wake_.set(); }
     // The box is to run no pods any more: its containers end, the API is not told that the pod is gone.
     void stop();
     [[nodiscard]] bool is_stopped() const;

@@ -136,6 +136,11 @@ void Pods::images_changed() {
     for (auto& [uid, worker] : workers_) worker->images_changed();
 }
 
+void Pods::allow_starts() {
+    parts_.starts_allowed.set();
+    for (auto& [uid, worker] : workers_) worker->look_again();
+}
+
 Task<> Pods::something_ended() {
     parts_.container_ended.clear();
     co_await parts_.container_ended.wait();

@@ -31,6 +31,8 @@ public:
     // After the first list: pods that the API does not have are ended.
     void keep_only(const std::set<std::string>& uids);
     void images_changed();
+    // Sets Parts::starts_allowed.
+    void allow_starts();
 
     // Returns when a container of any pod has ended.
     Task<> something_ended();

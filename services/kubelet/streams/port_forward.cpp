@@ -56,10 +56,10 @@ struct Session {
 
 Task<> send(Session& session, std::string frame) { co_await session.socket->write(std::move(frame)); }
 
-// What the client sent, into the pod.
+// What the client sent, into the pod; then waits for the client to give the connection up, for as long as the pod answers.
 Task<> upward(Pair& pair, Tcp::socket& socket) {
-    for (;;) {
-        while (pair.inbox.empty() && !pair.has_ended && !pair.is_given_up) {
+    for (bool is_shut = false;;) {
+        while (pair.inbox.empty() && (is_shut || !pair.has_ended) && !pair.is_given_up) {
             pair.arrived.clear();
             co_await pair.arrived.wait();
         }
@@ -70,7 +70,8 @@ Task<> upward(Pair& pair, Tcp::socket& socket) {
         }
         if (pair.inbox.empty()) {
             socket.shutdown(Tcp::socket::shutdown_send, failure);
-            co_return;
+            is_shut = true;
+            continue;
         }
         const auto bytes = std::move(pair.inbox.front());
         pair.inbox.pop_front();

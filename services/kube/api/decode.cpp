@@ -43,12 +43,11 @@ GroupVersionKind kind_of(const json::value& value, const GroupVersionKind& wante
     constexpr std::string_view prefix = "couldn't get version/kind; json parse error: ";
     if (value.is_null()) return wanted;
     if (!value.is_object()) {
-        const auto* found = value.is_array() ? "array" : value.is_string() ? "string" : value.is_bool() ? "bool" : "number";
         throw StatusError(bad_request(unrecognized(
             wanted,
             std::format("{}json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
                         "Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-                        prefix, found),
+                        prefix, json_type(value)),
             body)));
     }
     auto gvk = wanted;
@@ -56,9 +55,8 @@ GroupVersionKind kind_of(const json::value& value, const GroupVersionKind& wante
         const auto* member = value.get_object().if_contains(name);
         if (!member || member->is_null()) return {};
         if (member->is_string()) return std::string(member->get_string());
-        const auto* found = member->is_array() ? "array" : member->is_object() ? "object" : member->is_bool() ? "bool" : "number";
         throw StatusError(bad_request(unrecognized(
-            wanted, std::format("{}json: cannot unmarshal {} into Go struct field .{} of type string", prefix, found, name), body)));
+            wanted, std::format("{}json: cannot unmarshal {} into Go struct field .{} of type string", prefix, json_type(*member), name), body)));
     };
     if (auto kind = text("kind"); !kind.empty()) gvk.kind = std::move(kind);
     if (auto version = text("apiVersion"); !version.empty()) {
@@ -127,6 +125,13 @@ schema::Decoded decode_envelope(const GroupVersionKind& wanted, const schema::Ty
 
 }  // namespace
 
+std::string_view json_type(const json::value& value) {
+    if (value.is_array()) return "array";
+    if (value.is_object()) return "object";
+    if (value.is_string()) return "string";
+    return value.is_bool() ? "bool" : "number";
+}
+
 std::string media_type(const http::Request& request) {
     auto type = request.headers.get("Content-Type");
     type.resize(std::min(type.size(), type.find(';')));
@@ -162,10 +167,10 @@ json::object decode_body(ResourceRequest& request, const GroupVersionKind& gvk) 
 }
 
 json::object decode_object(const GroupVersionKind& gvk, std::string_view text, std::string_view field_validation,
-                           std::vector<std::string>& warnings) {
+                           std::vector<std::string>& warnings, const std::function<std::string()>& shown) {
     const auto refuse_patch = [&](const std::string& why) {
         kinds::Report report;
-        report.invalid(kinds::Path("patch"), text, why);
+        report.invalid(kinds::Path("patch"), json::value(shown()), why);
         throw StatusError(invalid(GroupVersionKind{}, "", report.take()));
     };
     const auto* type = schema::type_of(gvk);

@@ -118,15 +118,15 @@ Step shorten_grace(json::object& pod, const DeleteOptions& options, hal::WallTim
         const auto running = number(metadata, "deletionGracePeriodSeconds");
         if (running == 0) return Step::erase;
         if (!options.grace_seconds || period >= running) return Step::none;
-        auto end = hal::parse_rfc3339(std::string(text(metadata, "deletionTimestamp"))) - std::chrono::seconds(running) + std::chrono::seconds(std::max<std::int64_t>(period, 1));
-        if (period == 0) return Step::erase;
+        auto end = hal::parse_rfc3339(std::string(text(metadata, "deletionTimestamp"))) - std::chrono::seconds(running) + std::chrono::seconds(period);
+        // Never into the past; and who asked for grace leaves the last word to the kubelet.
         if (end < now) {
             end = now;
-            period = 1;
+            if (period != 0) period = 1;
         }
         metadata["deletionTimestamp"] = hal::rfc3339(end);
-        metadata["deletionGracePeriodSeconds"] = std::max<std::int64_t>(period, 1);
-        return Step::update;
+        metadata["deletionGracePeriodSeconds"] = period;
+        return period == 0 ? Step::erase : Step::update;
     }
     if (text(pod, "spec.nodeName").empty() || phase == "Failed" || phase == "Succeeded") period = 0;
     if (period < 0) period = 1;

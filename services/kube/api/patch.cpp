@@ -3,6 +3,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <format>
+#include <map>
 
 #include "services/kube/api/decode.hpp"
 #include "services/kube/api/request.hpp"
@@ -58,11 +59,31 @@ json::object patched(const ResourceRequest& request, Form form, const json::obje
     } else {
         const auto parsed = schema::parse_json(request.http.body);
         if (!parsed) throw StatusError(bad_request(parsed.error().message));
-        if (!parsed->is_object()) throw StatusError(bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}"));
+        if (!parsed->is_object())
+            throw StatusError(bad_request(std::format("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", json_type(*parsed))));
         result = schema::strategic_merge(*schema::type_of(kind.gvk), std::move(typed), parsed->get_object());
     }
     if (!result) refuse(result.error());
     return *std::move(result);
+}
+
+// What was patched as the real libraries hold it: their maps sort the members of what a patch touches.
+json::object sorted_where_patched(const json::object& object, const json::value* patch) {
+    std::map<std::string, json::value> members;
+    for (const auto& member : object) {
+        const auto* inner = patch && patch->is_object() ? patch->get_object().if_contains(member.key()) : nullptr;
+        members[std::string(member.key())] =
+            inner && inner->is_object() && member.value().is_object() ? json::value(sorted_where_patched(member.value().get_object(), inner)) : member.value();
+    }
+    json::object out;
+    for (auto& [name, value] : members) out[name] = std::move(value);
+    return out;
+}
+
+std::string shown_patch(Form form, const std::string& body, const json::object& result) {
+    const auto patch = schema::parse_json(body);
+    if (form == Form::strategic) return patch ? schema::go_print(*patch) : body;
+    return json::serialize(sorted_where_patched(result, patch ? &*patch : nullptr));
 }
 
 // What an apply states, with its kind and name checked against the URL.
@@ -110,7 +131,9 @@ Task<Written> apply_once(Api& api, ResourceRequest& request, const json::object&
 Task<Written> patch_once(Api& api, ResourceRequest& request, Form form, std::string field_validation) {
     const auto& kind = *request.kind;
     auto before = co_await load_object(api, kind, request.name_space, request.name);
-    auto object = decode_object(kind.gvk, json::serialize(patched(request, form, before.object)), field_validation, request.warnings);
+    const auto result = patched(request, form, before.object);
+    auto object = decode_object(kind.gvk, json::serialize(result), field_validation, request.warnings,
+                                [&] { return shown_patch(form, request.http.body, result); });
     if (const auto name = text(object, "metadata.name"); name != request.name)
         throw StatusError(bad_request(std::format("the name of the object ({}) does not match the name on the URL ({})", name, request.name)));
     if (const auto name_space = text(object, "metadata.namespace"); name_space != kubeclient::namespace_of(before.object))

@@ -247,7 +247,9 @@ Task<http::Response> Server::answer_resource(http::Request http_request, auth::U
         if (failure->code == 500) hal::log::error("api", "{} {}: {}", asked.verb, asked.resource, error.what());
     }
     if (failure) response = failed(*failure, is_refusal);
-    for (const auto& warning : request.warnings) response.headers.add("Warning", warning_header(warning));
+    // Each is said once.
+    for (auto one = request.warnings.begin(); one != request.warnings.end(); ++one)
+        if (std::find(request.warnings.begin(), one, *one) == one) response.headers.add("Warning", warning_header(*one));
     ++seen_[{asked.verb, asked.resource, response.status}];
     co_return response;
 }

@@ -81,7 +81,7 @@ Status invalid(const schema::GroupVersionKind& gvk, std::string_view name, const
     json::object details;
     if (!name.empty()) details["name"] = name;
     if (!gvk.group.empty()) details["group"] = gvk.group;
-    details["kind"] = gvk.kind;
+    if (!gvk.kind.empty()) details["kind"] = gvk.kind;
     details["causes"] = std::move(list);
     const auto qualified = gvk.group.empty() ? gvk.kind : gvk.kind + "." + gvk.group;
     return {422, "Invalid", std::format("{} \"{}\" is invalid: {}", qualified, name, joined), std::move(details), {}};

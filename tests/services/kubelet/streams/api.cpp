@@ -259,6 +259,35 @@ TEST_CASE("attach carries packets both ways until the container ends") {
     }(api, kubelet.pods));
 }
 
+TEST_CASE("a forwarded connection that the client resets is closed in the pod, though the pod would go on") {
+    Kubelet kubelet;
+    auto api = kubelet.client("system:kube-apiserver");
+    kubelet.loop.run([](Loop& loop, http::Client& client) -> Task<> {
+        auto listener = loopback(loop);
+        auto socket = co_await dial(client, "/portForward/n/p", "SPDY/3.1+portforward.k8s.io");
+        SpdyWriter writer;
+        const auto port = std::to_string(listener->local().port);
+        co_await socket->write(writer.syn_stream(1, {{"streamtype", "error"}, {"port", port}, {"requestid", "0"}}, true));
+        co_await socket->write(writer.syn_stream(3, {{"streamtype", "data"}, {"port", port}, {"requestid", "0"}}));
+        auto pod = co_await listener->accept();
+        co_await socket->write(SpdyWriter::data(3, "ask", true));
+        CHECK(co_await receive(*pod) == "ask");
+        co_await socket->write(SpdyWriter::rst_stream(3, 5));
+        // Writing goes on until the other side is found closed.
+        bool is_closed = false;
+        while (!is_closed) {
+            try {
+                co_await send(*pod, "more");
+            } catch (const hal::Error&) {
+                is_closed = true;
+            }
+            co_await hal::async::sleep_for(1ms);
+        }
+        CHECK(is_closed);
+        co_await socket->close();
+    }(kubelet.loop, api));
+}
+
 TEST_CASE("port-forward reaches a port, and says when nothing listens") {
     Kubelet kubelet;
     auto api = kubelet.client("system:kube-apiserver");

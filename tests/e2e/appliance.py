@@ -108,7 +108,8 @@ class Path:
         self.reached()
         self.says("a new image is rolled out", "image updated", "set", "image", "deployment/till", "till=till:2")
         self.says("to the end", "successfully rolled out", "rollout", "status", "deployment/till", ready)
-        self.report.check("and answers", "version 2" in get("http://%s:8181/" % BOX), get("http://%s:8181/" % BOX))
+        answer = get("http://%s:8181/" % BOX)
+        self.report.check("and answers", "version 2" in answer, answer)
         self.says("undo returns", "rolled back", "rollout", "undo", "deployment/till")
         self.says("to the first image", "successfully rolled out", "rollout", "status", "deployment/till", ready)
         return True

@@ -125,8 +125,10 @@ Causes validate_new_update(const json::object& object, const json::object& befor
     const auto differs = [&](std::string_view name) { return printed(name, event) != printed(name, earlier); };
     if (differs("series")) check_series(report, event);
     for (const auto name : frozen)
-        if (differs(name))
-            report.invalid(Path(name == "reportingComponent" ? "reportingController" : std::string(name)), printed(name, event), immutable_message);
+        if (differs(name)) {
+            const Path path(name == "reportingComponent" ? "reportingController" : std::string(name));
+            report.invalid(path, printed(name, event), immutable_message);
+        }
     return report.take();
 }
 

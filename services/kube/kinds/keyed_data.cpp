@@ -9,7 +9,8 @@ void check_frozen(Report& report, const json::object& object, const json::object
     if (!kubeclient::flag(before, "immutable")) return;
     if (!kubeclient::flag(object, "immutable")) report.forbidden(Path("immutable"), detail);
     for (const auto member : members)
-        if (kubeclient::object_at(object, member) != kubeclient::object_at(before, member)) report.forbidden(Path(std::string(member)), detail);
+        if (kubeclient::object_at(object, member) != kubeclient::object_at(before, member))
+            report.forbidden(Path(std::string(member)), detail);
 }
 
 std::size_t bytes_in_base64(std::string_view text) {

@@ -73,7 +73,8 @@ bool is_group_version(std::string_view api_version) {
 void check_owner(Report& report, const Path& path, const json::object& owner) {
     const auto api_version = text(owner, "apiVersion"), kind = text(owner, "kind");
     if (api_version.empty()) report.required(path.child("apiVersion"), "must not be empty");
-    else if (!is_group_version(api_version)) report.invalid(path.child("apiVersion"), api_version, "must be <group>/<version> or <version>");
+    else if (!is_group_version(api_version))
+        report.invalid(path.child("apiVersion"), api_version, "must be <group>/<version> or <version>");
     for (const auto* name : {"kind", "name", "uid"})
         if (text(owner, name).empty()) report.required(path.child(name), "must not be empty");
     if (api_version == "v1" && kind == "Event") report.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner");
@@ -162,7 +163,7 @@ void check_new_finalizers(Report& report, const Path& path, const json::object& 
     if (added.empty()) return;
     std::string listed;
     for (const auto name : added) listed += (listed.empty() ? "" : ", ") + go_quoted(name);
-    report.forbidden(path, std::format("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", listed));
+    report.forbidden(path, "no new finalizers can be added if the object is being deleted, found new finalizers []string{" + listed + "}");
 }
 
 void check_changes(Report& report, const json::object& metadata, const json::object& before) {

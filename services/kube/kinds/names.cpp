@@ -132,7 +132,8 @@ Messages check_qualified_name(std::string_view text) {
     if (slash != std::string_view::npos) {
         const auto prefix = text.substr(0, slash);
         name = text.substr(slash + 1);
-        if (name.contains('/')) return {"a valid label key " + fault + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"};
+        if (name.contains('/'))
+            return {"a valid label key " + fault + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"};
         if (prefix.empty()) messages.push_back("prefix part " + std::string(empty_message));
         if (!prefix.empty() && prefix.size() > subdomain_max) messages.push_back("prefix part " + max_bytes_message(subdomain_max));
         if (!prefix.empty() && !is_dotted(prefix, is_label))

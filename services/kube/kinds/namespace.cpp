@@ -37,7 +37,8 @@ void prepare_create(json::object& object) {
     auto& finalizers = spec["finalizers"];
     if (!finalizers.is_array()) finalizers = json::array();
     auto& list = finalizers.get_array();
-    if (std::ranges::none_of(list, [](const json::value& name) { return as_text(name) == own_finalizer; })) list.emplace_back(own_finalizer);
+    const bool is_held = std::ranges::any_of(list, [](const json::value& name) { return as_text(name) == own_finalizer; });
+    if (!is_held) list.emplace_back(own_finalizer);
 }
 
 void carry_over(json::object& object, const json::object& before, std::string_view member) {

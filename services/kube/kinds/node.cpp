@@ -131,7 +131,8 @@ void check_features(Report& report, const json::object& node) {
     for (std::size_t i = 0; i < features.size(); ++i) {
         const auto name = as_text(features[i]);
         if (name.size() > feature_bytes_max)
-            report.invalid(path.index(i), name, std::format("invalid feature name {}: {}", go_quoted(name), max_length_message(feature_bytes_max)));
+            report.invalid(path.index(i), name,
+                           std::format("invalid feature name {}: {}", go_quoted(name), max_length_message(feature_bytes_max)));
         else if (!is_feature_name(name))
             report.invalid(path.index(i), name,
                            std::format("invalid feature name {}: must start with an UpperCamelCase segment, with subsequent segments "
@@ -194,7 +195,8 @@ void check_changes(Report& report, const json::object& node, const json::object&
         report.forbidden(Path("spec.podCIDRs"), "node updates may not change podCIDR except from \"\" to valid");
     const auto provider = text(node, "spec.providerID"), old_provider = text(before, "spec.providerID");
     if (!old_provider.empty() && provider != old_provider)
-        report.invalid(Path("spec.providerID"), nullptr, provider.empty() ? "field cannot be cleared once set" : "field cannot be modified once set");
+        report.invalid(Path("spec.providerID"), nullptr,
+                       provider.empty() ? "field cannot be cleared once set" : "field cannot be modified once set");
     check_taints(report, node);
     if (text(node, "spec.externalID") != text(before, "spec.externalID")) report.forbidden(Path("spec.externalID"), "may not be updated");
 }

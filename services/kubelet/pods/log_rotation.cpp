@@ -11,21 +11,37 @@ namespace services::kubelet::pods {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+std::vector<fs::path> set_aside(const fs::path& file) {
+    std::vector<fs::path> found;
+    std::error_code failure;
+    for (const auto& entry : fs::directory_iterator(file.parent_path(), failure))
+        if (entry.path().filename().string().starts_with(file.filename().string() + ".")) found.push_back(entry.path());
+    std::ranges::sort(found);  // by time: it is their name
+    return found;
+}
+
+}  // namespace
+
+void remove_log(const fs::path& file) {
+    std::error_code ignored;
+    for (const auto& one : set_aside(file)) fs::remove(one, ignored);
+    fs::remove(file, ignored);
+}
+
 bool rotate_log(const fs::path& file, std::uintmax_t bytes_max, std::size_t files_max, hal::WallTime now) {
     std::error_code failure;
     const auto size = fs::file_size(file, failure);
     if (failure || size <= bytes_max) return false;
     fs::rename(file, std::format("{}.{:%Y%m%d-%H%M%S}", file.string(), now), failure);
     if (failure) return false;
-    std::vector<fs::path> rotated;
-    for (const auto& entry : fs::directory_iterator(file.parent_path(), failure))
-        if (entry.path().filename().string().starts_with(file.filename().string() + ".")) rotated.push_back(entry.path());
-    std::ranges::sort(rotated);
+    const auto rotated = set_aside(file);
     for (std::size_t oldest = 0; rotated.size() - oldest >= files_max; ++oldest) fs::remove(rotated[oldest], failure);
     return true;
 }
 
-Task<> keep_log_bounded(Runtime& runtime, std::string id, fs::path file) {
+Task<> keep_log_bounded(Runtime& runtime, const hal::Clock& clock, std::string id, fs::path file) {
     const Descriptor notes(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     for (;;) {
         // One note, then the watch is gone: further lines wake nobody.
@@ -33,7 +49,7 @@ Task<> keep_log_bounded(Runtime& runtime, std::string id, fs::path file) {
         co_await hal::process::wait_readable(notes.get());
         char ignored[4096];
         while (::read(notes.get(), ignored, sizeof ignored) > 0) {}
-        if (rotate_log(file, log_bytes_max, log_files_max, std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now())))
+        if (rotate_log(file, log_bytes_max, log_files_max, clock.wall()))
             runtime.reopen_log(id);
         co_await hal::async::sleep_for(look_interval);
     }

@@ -16,7 +16,9 @@ inline constexpr std::size_t log_files_max = 5;
 inline constexpr std::chrono::seconds look_interval{10};
 
 // Runs until cancelled, or until the file is gone.
-Task<> keep_log_bounded(Runtime& runtime, std::string id, std::filesystem::path file);
+Task<> keep_log_bounded(Runtime& runtime, const hal::Clock& clock, std::string id, std::filesystem::path file);
+// The log and what was set aside of it.
+void remove_log(const std::filesystem::path& file);
 // Renames the log if it is over `bytes_max` and drops the oldest ones. True if it was renamed: then conmon is to reopen it.
 bool rotate_log(const std::filesystem::path& file, std::uintmax_t bytes_max, std::size_t files_max, hal::WallTime now);
 

@@ -11,6 +11,7 @@
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/process/namespaces.hpp"
+#include "services/kubelet/pods/log_rotation.hpp"
 #include "services/kubelet/pods/pod_worker.hpp"
 #include "services/kubelet/pods/resources.hpp"
 
@@ -95,7 +96,7 @@ Task<> PodWorker::absorb_ends() {
         live.back_off = std::min(std::max(live.back_off * 2, back_off_min), back_off_max);
         // The logs of this attempt and the one before stay readable.
         std::error_code ignored;
-        if (container.restarts() >= 2) fs::remove(log_file(container.name, container.restarts() - 2), ignored);
+        if (container.restarts() >= 2) remove_log(log_file(container.name, container.restarts() - 2));
         fs::remove(log_link(container), ignored);
         co_await remove_container(container.id);
         co_await parts_.volumes.release_container(uid_, container.name);

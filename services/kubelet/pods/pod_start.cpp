@@ -1,6 +1,5 @@
 // A pod's sandbox (cgroup, network, files, volumes) and the start of its containers.
-#include <sys/mount.h>
-#include <unistd.h>
+#include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
 #include <format>
@@ -296,16 +295,26 @@ void PodWorker::start_probes(ContainerState& container) {
 }
 
 void PodWorker::watch(const std::string& name, const std::string& id) {
-    tasks_.spawn("container " + name, wait_end(name, id));
-    tasks_.spawn("log of " + name, keep_log(id, log_file(name, state_.find(name)->restarts())));
+    tasks_.spawn("container " + name, wait_end(name, id, log_file(name, state_.find(name)->restarts())));
 }
 
-Task<> PodWorker::keep_log(std::string id, fs::path file) { return keep_log_bounded(parts_.runtime, std::move(id), std::move(file)); }
-
-Task<> PodWorker::wait_end(std::string name, std::string id) {
-    const auto end = co_await parts_.runtime.wait_end(id);
+// While the container runs its log is kept within its bound.
+Task<> PodWorker::wait_end(std::string name, std::string id, fs::path log) {
+    hal::async::TaskGroup logs(parts_.executor, "log of " + name);
+    logs.spawn("rotation", keep_log_bounded(parts_.runtime, parts_.clock, id, std::move(log)));
+    std::optional<Ended> end;
+    std::exception_ptr failure;
+    try {
+        end = co_await parts_.runtime.wait_end(id);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    logs.cancel();
+    co_await logs.join();
+    if (failure) std::rethrow_exception(failure);
     auto& live = live_.find(name)->second;
-    live.end = end;
+    live.end = std::move(end);
     live.ended->set();
     wake_.set();
 }

@@ -78,8 +78,7 @@ private:
     Task<json::object> configure(ContainerState& container, images::Image image, std::string id);
     void refuse(ContainerState& container, std::string reason, std::string message);
     void watch(const std::string& name, const std::string& id);
-    Task<> wait_end(std::string name, std::string id);
-    Task<> keep_log(std::string id, std::filesystem::path file);
+    Task<> wait_end(std::string name, std::string id, std::filesystem::path log);
     void start_probes(ContainerState& container);
     [[nodiscard]] std::vector<Mount> file_mounts(const ContainerState& container, const json::object& spec) const;
 

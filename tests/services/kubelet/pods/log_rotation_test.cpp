@@ -46,3 +46,13 @@ TEST_CASE("logs of another attempt are not counted") {
     CHECK(pods::rotate_log(folder.path / "0.log", 100, 1, noon));
     CHECK(fs::exists(folder.path / "10.log.1"));
 }
+
+TEST_CASE("a log goes with all that was set aside of it") {
+    const Folder folder;
+    folder.write(101);
+    CHECK(pods::rotate_log(folder.path / "0.log", 100, 5, noon));
+    folder.write(1);
+    std::ofstream(folder.path / "10.log") << "x";
+    pods::remove_log(folder.path / "0.log");
+    CHECK(folder.files() == 1);
+}

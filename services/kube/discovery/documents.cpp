@@ -157,7 +157,7 @@ std::vector<GroupVersions> named_groups() {
 
 std::string path_list() {
     std::vector<std::string> paths{"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics",
-                                   "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/version"};
+                                   "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/version"};
     for (const auto& group : named_groups()) {
         const auto path = "/apis/" + std::string(group.group);
         paths.push_back(path);

@@ -10,6 +10,7 @@
 #include "hal/base/bytes.hpp"
 #include "hal/net/certificates.hpp"
 #include "services/kube/discovery/documents.hpp"
+#include "services/kube/discovery/openapi_v2.hpp"
 #include "services/kube/schema/schema.hpp"
 
 namespace services::kube::discovery {
@@ -208,6 +209,19 @@ Task<http::Response> serve_openapi_document(http::Request request) {
     co_return response;
 }
 
+// Whoever asks for v2 is an old kubectl, which takes protobuf and gzip; JSON is refused, as newer clients ask for v3 first.
+Task<http::Response> serve_openapi_v2(http::Request request) {
+    const auto accept = request.headers.get("Accept");
+    if (!accept.contains(openapi_v2_media_prefix) && !accept.contains("*/*"))
+        co_return failure(406, "NotAcceptable", "only the following media types are accepted: " + std::string(openapi_v2_media_type), false);
+    if (!takes_gzip(request.headers)) co_return failure(406, "NotAcceptable", "only the following content encodings are served: gzip", false);
+    auto response = tagged(request.headers, "\"" + std::string(openapi_v2_hash()) + "\"", std::string(openapi_v2_media_type));
+    if (response.status != 200) co_return response;
+    response.headers.set("Content-Encoding", "gzip");
+    response.body = openapi_v2_gzip();
+    co_return response;
+}
+
 }  // namespace
 
 void add_routes(http::Router& router) {
@@ -223,6 +237,7 @@ void add_routes(http::Router& router) {
         {"/apis/{group}", serve_group},
         {"/apis/{group}/{version}", serve_resources},
         {"/version", serve_version},
+        {"/openapi/v2", serve_openapi_v2},
         {"/openapi/v3", serve_openapi_index},
         {"/openapi/v3/{path...}", serve_openapi_document},
     };

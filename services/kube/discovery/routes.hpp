@@ -1,6 +1,6 @@
-// Discovery (/api, /apis, /api/v1, /apis/GROUP/VERSION, /version) and OpenAPI v3 (/openapi/v3...) as routes, made from
-// the kinds table. Owns no state but the documents it makes once; reachable without authorisation, as the real server's
-// system:discovery role has it - who may ask is api's decision.
+// Discovery (/api, /apis, /api/v1, /apis/GROUP/VERSION, /version) and OpenAPI (/openapi/v3..., /openapi/v2) as routes,
+// made from the kinds table and the schemas. Owns no state: a document is made when it is asked for. Who may ask is the
+// caller's decision.
 #pragma once
 
 #include "services/http/server.hpp"

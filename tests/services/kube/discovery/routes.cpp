@@ -129,3 +129,18 @@ TEST_CASE("an OpenAPI document is the same packed and unpacked, and a stale hash
     CHECK(moved.headers.get("Location") == url);
     CHECK(get("/openapi/v3/apis/nope/v1").status == 404);
 }
+
+TEST_CASE("OpenAPI v2 is protobuf in gzip for those who ask for it, never JSON") {
+    http::Headers headers;
+    headers.set("Accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+    CHECK(get("/openapi/v2", headers).status == 406);
+    headers.set("Accept-Encoding", "gzip");
+    const auto answer = get("/openapi/v2", headers);
+    CHECK(answer.status == 200);
+    CHECK(answer.headers.get("Content-Type") == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    CHECK(answer.body.starts_with("\x1f\x8b"));
+    headers.set("If-None-Match", answer.headers.get("ETag"));
+    CHECK(get("/openapi/v2", headers).status == 304);
+    headers.set("Accept", "application/json");
+    CHECK(get("/openapi/v2", headers).status == 406);
+}

@@ -203,18 +203,6 @@ Task<> wind_up(Session& session, std::exception_ptr failure) {
 
 }  // namespace
 
-std::string chosen_protocol(std::string_view offered) {
-    for (std::size_t at = 0; at < offered.size();) {
-        const auto end = std::min(offered.find(',', at), offered.size());
-        auto one = offered.substr(at, end - at);
-        while (one.starts_with(' ')) one.remove_prefix(1);
-        while (one.ends_with(' ')) one.remove_suffix(1);
-        if (one == "v5.channel.k8s.io" || one == "v4.channel.k8s.io") return std::string(one);
-        at = end + 1;
-    }
-    return "";
-}
-
 std::string exit_status(int code, const std::string& command) {
     if (code == 0) return json::serialize(json::object{{"metadata", json::object()}, {"status", "Success"}});
     return json::serialize(json::object{

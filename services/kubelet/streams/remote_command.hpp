@@ -19,11 +19,8 @@ inline constexpr std::size_t piece_bytes_max = 32 * 1024;
 
 struct Channels {
     bool has_input = false, has_output = false, has_error = false;
-    bool is_v5 = true;
+    bool is_v5 = true;  // input ends by the message 255,0
 };
-
-// The protocol of the client's list that is spoken here; empty: none.
-std::string chosen_protocol(std::string_view offered);
 
 // Runs to the end of the process or of the connection. `command` is named by the Status.
 Task<> serve_process(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Process> process, std::string command, Channels channels);

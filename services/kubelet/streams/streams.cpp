@@ -3,7 +3,6 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <expected>
 #include <format>
 
@@ -11,10 +10,12 @@
 #include "hal/base/log.hpp"
 #include "hal/net/certificates.hpp"
 #include "services/http/server.hpp"
-#include "services/http/websocket.hpp"
+#include "services/kubelet/streams/handshake.hpp"
+#include "services/kubelet/streams/log_request.hpp"
 #include "services/kubelet/streams/log_stream.hpp"
 #include "services/kubelet/streams/port_forward.hpp"
 #include "services/kubelet/streams/remote_command.hpp"
+#include "services/kubelet/streams/spdy_channels.hpp"
 
 namespace services::kubelet::streams {
 
@@ -24,12 +25,6 @@ using http::text_response;
 
 namespace {
 
-// What goes wrong before an answer has begun, as status and text.
-struct Refusal {
-    unsigned status;
-    std::string text;
-};
-
 // Why `request` may not come in; empty: it may.
 std::optional<Refusal> refused(const Request& request) {
     if (request.peer.certificate_problem || !request.peer.certificate_der) return Refusal{401, "Unauthorized"};
@@ -37,64 +32,6 @@ std::optional<Refusal> refused(const Request& request) {
     if (subject.common_name == "system:kube-apiserver" || std::ranges::contains(subject.organizations, "system:masters")) return std::nullopt;
     const auto verb = request.method == "GET" ? "get" : request.method == "POST" ? "create" : "update";
     return Refusal{403, std::format("Forbidden (user={}, verb={}, resource=nodes, subresource(s)=[proxy])", subject.common_name, verb)};
-}
-
-bool flag(const Request& request, std::string_view name) {
-    const auto* value = request.query_value(name);
-    return value && (*value == "1" || *value == "true");
-}
-
-// A parameter by either of its names: the kubelet's own, or the API's.
-bool flag(const Request& request, std::string_view name, std::string_view other) { return flag(request, name) || flag(request, other); }
-
-std::expected<std::optional<std::int64_t>, Refusal> whole_number(const Request& request, std::string_view name, std::int64_t least) {
-    const auto* text = request.query_value(name);
-    if (!text) return std::nullopt;
-    std::int64_t value = 0;
-    const auto read = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (read.ec != std::errc() || read.ptr != text->data() + text->size()) return std::unexpected(Refusal{400, R"({"message": "Unable to decode query."})"});
-    if (value < least) return std::unexpected(Refusal{422, R"({"message": "Invalid request."})"});
-    return value;
-}
-
-std::expected<LogOptions, Refusal> log_options(const Request& request, hal::WallTime now) {
-    LogOptions options;
-    options.follow = flag(request, "follow");
-    options.previous = flag(request, "previous");
-    options.timestamps = flag(request, "timestamps");
-    const auto tail = whole_number(request, "tailLines", 0), bytes = whole_number(request, "limitBytes", 1), seconds = whole_number(request, "sinceSeconds", 1);
-    for (const auto* one : {&tail, &bytes, &seconds})
-        if (!*one) return std::unexpected(one->error());
-    options.tail_lines = *tail;
-    options.bytes_max = *bytes;
-    if (*seconds) options.since = now - std::chrono::seconds(std::min<std::int64_t>(**seconds, std::int64_t{100} * 365 * 86400));
-    if (const auto* text = request.query_value("sinceTime")) {
-        options.since = log_time(*text);
-        if (!options.since) return std::unexpected(Refusal{400, R"({"message": "Unable to decode query."})"});
-    }
-    const auto* which = request.query_value("stream");
-    if (which && *which != "All" && *which != "Stdout" && *which != "Stderr") return std::unexpected(Refusal{400, std::format("invalid stream type \"{}\"", *which)});
-    if (which) options.which = *which == "Stdout" ? LogOptions::Which::output : *which == "Stderr" ? LogOptions::Which::error : LogOptions::Which::all;
-    return options;
-}
-
-// The file that `kubectl logs` means, or the kubelet's text why there is none.
-std::expected<std::filesystem::path, std::string> log_file(const std::optional<ContainerFacts>& container, const std::string& name,
-                                                           const std::string& pod, bool previous) {
-    if (!container) return std::unexpected(std::format("container \"{}\" in pod \"{}\" is not available", name, pod));
-    if (previous) {
-        if (container->previous_log_file.empty())
-            return std::unexpected(std::format("previous terminated container \"{}\" in pod \"{}\" not found", name, pod));
-        return container->previous_log_file;
-    }
-    // Between two attempts: the last one's.
-    if (!container->log_file.empty()) return container->log_file;
-    const auto& reason = container->waiting_reason;
-    if (reason == "ErrImagePull") return std::unexpected(std::format("container \"{}\" in pod \"{}\" is waiting to start: image can't be pulled", name, pod));
-    if (reason == "ImagePullBackOff")
-        return std::unexpected(std::format("container \"{}\" in pod \"{}\" is waiting to start: trying and failing to pull image", name, pod));
-    if (reason.empty()) return std::unexpected(std::format("container \"{}\" in pod \"{}\" is waiting to start - no logs yet", name, pod));
-    return std::unexpected(std::format("container \"{}\" in pod \"{}\" is waiting to start: {}", name, pod, reason));
 }
 
 }  // namespace
@@ -124,30 +61,55 @@ struct Streams::State {
     Task<Response> port_forward(Request request);
 
     std::expected<PodFacts, Refusal> pod_of(const Request& request) const;
-    std::expected<std::string, Refusal> protocol_of(const Request& request) const;
-    static Task<> run_process(State& state, std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Process> process, std::string command,
-                              Channels channels);
-    static Task<> run_attachment(State& state, std::shared_ptr<http::WebSocket> socket, Descriptor packets, Channels channels, std::string uid,
-                                 std::string container);
-    static Task<> run_port_forward(State& state, std::shared_ptr<http::WebSocket> socket, PodFacts pod);
+    // Of exec and attach: the handshake, unless too much is open.
+    std::expected<Handshake, Refusal> remote_command(const Request& request) const;
+    Task<> run_process(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Process> process, std::string command, Channels channels,
+                       std::size_t spdy_streams);
+    Task<> run_attachment(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Descriptor> packets, Channels channels, std::string uid,
+                          std::string container, std::size_t spdy_streams);
+    Task<> run_port_forward(std::shared_ptr<http::WebSocket> socket, PodFacts pod);
 };
 
-Task<> Streams::State::run_process(State& state, std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Process> process, std::string command,
-                              Channels channels) {
-    const Seat seat(state.sessions);
-    co_await serve_process(std::move(socket), std::move(process), std::move(command), channels);
+namespace {
+
+// The channels of a client that speaks SPDY, once its `streams` are open; of a WebSocket (0 streams) as it is. Null: it went away.
+Task<std::shared_ptr<http::WebSocket>> channels_of(std::shared_ptr<http::WebSocket> socket, std::size_t streams) {
+    if (streams == 0) co_return socket;
+    auto channels = std::make_shared<SpdyChannels>(std::move(socket));
+    if (!co_await channels->open(streams)) co_return nullptr;
+    co_return channels;
 }
 
-Task<> Streams::State::run_attachment(State& state, std::shared_ptr<http::WebSocket> socket, Descriptor packets, Channels channels, std::string uid,
-                                      std::string container) {
-    const Seat seat(state.sessions);
-    co_await serve_attachment(std::move(socket), std::move(packets), channels, [&state, uid, container](unsigned columns, unsigned rows) {
-        state.pods.resize(uid, container, columns, rows);
-    });
+// Over SPDY there is a stream for the Status and, with a terminal, one for its size.
+std::size_t spdy_streams_of(const Handshake& handshake, const Channels& channels, bool has_terminal) {
+    if (!handshake.is_spdy) return 0;
+    return std::size_t{1} + (channels.has_input ? 1 : 0) + (channels.has_output ? 1 : 0) + (channels.has_error ? 1 : 0) + (has_terminal ? 1 : 0);
 }
 
-Task<> Streams::State::run_port_forward(State& state, std::shared_ptr<http::WebSocket> socket, PodFacts pod) {
-    const Seat seat(state.sessions);
+}  // namespace
+
+Task<> Streams::State::run_process(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Process> process, std::string command, Channels channels,
+                                   std::size_t spdy_streams) {
+    const Seat seat(sessions);
+    // However it ends: a process that nobody talks to does not stay.
+    const struct Guard {
+        Process& process;
+        ~Guard() { process.kill(); }
+    } guard{*process};
+    if (auto messages = co_await channels_of(std::move(socket), spdy_streams))
+        co_await serve_process(std::move(messages), process, std::move(command), channels);
+}
+
+Task<> Streams::State::run_attachment(std::shared_ptr<http::WebSocket> socket, std::shared_ptr<Descriptor> packets, Channels channels, std::string uid,
+                                      std::string container, std::size_t spdy_streams) {
+    const Seat seat(sessions);
+    if (auto messages = co_await channels_of(std::move(socket), spdy_streams))
+        co_await serve_attachment(std::move(messages), std::move(*packets), channels,
+                                  [this, uid, container](unsigned columns, unsigned rows) { pods.resize(uid, container, columns, rows); });
+}
+
+Task<> Streams::State::run_port_forward(std::shared_ptr<http::WebSocket> socket, PodFacts pod) {
+    const Seat seat(sessions);
     co_await serve_port_forward(std::move(socket), std::move(pod));
 }
 
@@ -163,14 +125,9 @@ std::expected<PodFacts, Refusal> Streams::State::pod_of(const Request& request) 
     return std::move(*pod);
 }
 
-std::expected<std::string, Refusal> Streams::State::protocol_of(const Request& request) const {
-    if (!request.headers.find("Sec-WebSocket-Key")) return std::unexpected(Refusal{400, "Upgrade request required"});
+std::expected<Handshake, Refusal> Streams::State::remote_command(const Request& request) const {
     if (sessions >= sessions_max) return std::unexpected(Refusal{503, std::format("{} streams are open, no more are taken", sessions_max)});
-    const auto offered = request.headers.get("Sec-WebSocket-Protocol");
-    auto chosen = chosen_protocol(offered);
-    if (chosen.empty())
-        return std::unexpected(Refusal{403, std::format("requested protocol(s) are not supported: [{}]; supports [v5.channel.k8s.io v4.channel.k8s.io]", offered)});
-    return chosen;
+    return handshake_of(request, {"v5.channel.k8s.io", "v4.channel.k8s.io"}, {"v4.channel.k8s.io"});
 }
 
 Task<Response> Streams::State::healthz(Request) { co_return text_response(200, "ok"); }
@@ -201,8 +158,8 @@ Task<Response> Streams::State::logs(Request request) {
 Task<Response> Streams::State::exec(Request request) {
     const auto pod = pod_of(request);
     if (!pod) co_return text_response(pod.error().status, pod.error().text);
-    const auto protocol = protocol_of(request);
-    if (!protocol) co_return text_response(protocol.error().status, protocol.error().text);
+    const auto handshake = remote_command(request);
+    if (!handshake) co_return text_response(handshake.error().status, handshake.error().text);
     ExecCommand command;
     std::string shown;
     for (const auto& [name, value] : request.query)
@@ -212,54 +169,45 @@ Task<Response> Streams::State::exec(Request request) {
         }
     command.has_terminal = flag(request, "tty");
     const Channels channels{flag(request, "input", "stdin"), flag(request, "output", "stdout"), !command.has_terminal && flag(request, "error", "stderr"),
-                            protocol->starts_with("v5")};
+                            handshake->is_spdy || handshake->protocol.starts_with("v5")};
     command.has_stdin = channels.has_input;
     if (!channels.has_input && !channels.has_output && !channels.has_error)
         co_return text_response(400, "you must specify at least 1 of stdin, stdout, stderr");
     const auto container = request.captures.at("container");
     const auto facts = pods.container(pod->uid, container);
     if (!facts || facts->phase != ContainerFacts::Phase::running) co_return text_response(500, std::format("container not found (\"{}\")", container));
+    const auto streams = spdy_streams_of(*handshake, channels, command.has_terminal);
     std::shared_ptr<Process> process = co_await pods.exec(pod->uid, container, std::move(command));
-    Response response;
-    response.websocket_protocol = *protocol;
-    response.websocket = [this, process, shown, channels](std::unique_ptr<http::WebSocket> socket) {
-        return run_process(*this, std::move(socket), process, shown, channels);
-    };
-    co_return response;
+    co_return accepted(executor, *handshake, [this, process, shown, channels, streams](std::shared_ptr<http::WebSocket> socket) {
+        return run_process(std::move(socket), process, shown, channels, streams);
+    });
 }
 
 Task<Response> Streams::State::attach(Request request) {
     const auto pod = pod_of(request);
     if (!pod) co_return text_response(pod.error().status, pod.error().text);
-    const auto protocol = protocol_of(request);
-    if (!protocol) co_return text_response(protocol.error().status, protocol.error().text);
+    const auto handshake = remote_command(request);
+    if (!handshake) co_return text_response(handshake.error().status, handshake.error().text);
     const auto container = request.captures.at("container");
     const auto facts = pods.container(pod->uid, container);
     if (!facts || facts->phase != ContainerFacts::Phase::running) co_return text_response(500, std::format("container not found (\"{}\")", container));
     const Channels channels{flag(request, "input", "stdin") && facts->has_stdin, flag(request, "output", "stdout"), flag(request, "error", "stderr"),
-                            protocol->starts_with("v5")};
+                            handshake->is_spdy || handshake->protocol.starts_with("v5")};
+    const auto streams = spdy_streams_of(*handshake, channels, flag(request, "tty"));
     const auto packets = std::make_shared<Descriptor>(co_await pods.attach(pod->uid, container));  // std::function wants a copy of what it holds
-    Response response;
-    response.websocket_protocol = *protocol;
-    response.websocket = [this, packets, channels, uid = pod->uid, container](std::unique_ptr<http::WebSocket> socket) {
-        return run_attachment(*this, std::move(socket), std::move(*packets), channels, uid, container);
-    };
-    co_return response;
+    co_return accepted(executor, *handshake, [this, packets, channels, uid = pod->uid, container, streams](std::shared_ptr<http::WebSocket> socket) {
+        return run_attachment(std::move(socket), packets, channels, uid, container, streams);
+    });
 }
 
 Task<Response> Streams::State::port_forward(Request request) {
     const auto pod = pod_of(request);
     if (!pod) co_return text_response(pod.error().status, pod.error().text);
-    if (!request.headers.find("Sec-WebSocket-Key")) co_return text_response(400, "Upgrade request required");
-    if (request.headers.get("Sec-WebSocket-Protocol").find(port_forward_protocol) == std::string::npos)
-        co_return text_response(403, std::format("requested protocol(s) are not supported: [{}]; supports [{}]",
-                                                 request.headers.get("Sec-WebSocket-Protocol"), port_forward_protocol));
+    const auto handshake = handshake_of(request, {port_forward_protocol}, {"portforward.k8s.io"});
+    if (!handshake) co_return text_response(handshake.error().status, handshake.error().text);
     if (sessions >= sessions_max) co_return text_response(503, std::format("{} streams are open, no more are taken", sessions_max));
     if (!pod->is_running) co_return text_response(500, "unable to forward port because pod is not running. Current status=Pending");
-    Response response;
-    response.websocket_protocol = port_forward_protocol;
-    response.websocket = [this, facts = *pod](std::unique_ptr<http::WebSocket> socket) { return run_port_forward(*this, std::move(socket), facts); };
-    co_return response;
+    co_return accepted(executor, *handshake, [this, facts = *pod](std::shared_ptr<http::WebSocket> socket) { return run_port_forward(std::move(socket), facts); });
 }
 
 Task<Response> Streams::State::handle(Request request) {

@@ -218,6 +218,39 @@ TEST_CASE("exec takes input until the client closes its channel") {
     }(api));
 }
 
+TEST_CASE("exec speaks SPDY to those who know no WebSocket") {
+    Kubelet kubelet;
+    auto api = kubelet.client("system:kube-apiserver");
+    kubelet.loop.run([](http::Client& client) -> Task<> {
+        http::Request request;
+        request.method = "POST";
+        request.target = "/exec/n/p/c?input=1&output=1&error=1&command=/bin/sh&command=-c&command=cat;echo+err+%3E%262;exit+3";
+        request.headers.set("Upgrade", "SPDY/3.1");
+        request.headers.add("X-Stream-Protocol-Version", "v5.channel.k8s.io");
+        request.headers.add("X-Stream-Protocol-Version", "v4.channel.k8s.io, v3.channel.k8s.io");
+        auto upgraded = co_await client.upgrade(std::move(request));
+        REQUIRE(upgraded.stream);
+        CHECK(upgraded.response.headers.get("X-Stream-Protocol-Version") == "v4.channel.k8s.io");
+        SpdyWriter writer;
+        SpdyReader reader;
+        const std::map<std::string, std::uint32_t> streams{{"error", 1}, {"stdin", 3}, {"stdout", 5}, {"stderr", 7}};
+        for (const auto& [name, stream] : streams) co_await send(*upgraded.stream, writer.syn_stream(stream, {{"streamtype", name}}));
+        co_await send(*upgraded.stream, SpdyWriter::data(3, "typed", true));
+        std::map<std::uint32_t, std::string> found;
+        reader.feed(upgraded.early + co_await receive(*upgraded.stream));
+        std::size_t ended = 0;
+        for (auto frame = reader.next(); frame && *frame; frame = reader.next()) {
+            if ((*frame)->type != SpdyFrame::Type::data) continue;
+            found[(*frame)->stream] += (*frame)->bytes;
+            ended += (*frame)->is_last ? 1U : 0U;
+        }
+        CHECK(found[5] == "typed");
+        CHECK(found[7] == "err\n");
+        CHECK(found[1].find(R"("message":"3")") != std::string::npos);
+        CHECK(ended == 4);
+    }(api));
+}
+
 TEST_CASE("output before the end is sent whole, though a child keeps the pipe open") {
     Kubelet kubelet;
     auto api = kubelet.client("system:kube-apiserver");

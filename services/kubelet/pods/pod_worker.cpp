@@ -204,7 +204,7 @@ Task<> PodWorker::run_one(ContainerState& container) {
         if (container.ended) container.last = std::exchange(container.ended, {});
         container.phase = Phase::waiting;
         container.waiting_reason = "CrashLoopBackOff";
-        const auto seconds = live.back_off.count();
+        const auto seconds = live.delay.count();
         const auto shown_time = seconds < 60 ? std::format("{}s", seconds) : std::format("{}m{}s", seconds / 60, seconds % 60);
         container.waiting_message = std::format("back-off {} restarting failed container={} pod={}", shown_time, container.name, shown());
         if (!std::exchange(live.is_backing_off, true))

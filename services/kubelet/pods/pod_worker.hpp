@@ -54,7 +54,8 @@ private:
         std::optional<Ended> end;
         bool is_killed = false;    // a kill is on its way
         std::string reason;        // why it was killed, when that is more than the exit code
-        std::chrono::seconds back_off{0};
+        std::chrono::seconds back_off{0};  // of the next failure
+        std::chrono::seconds delay{0};     // of the last
         bool is_backing_off = false;
         Steady::time_point not_before{};  // the next start
     };

@@ -9,7 +9,9 @@
 #include <charconv>
 #include <fstream>
 
+#include "hal/base/error.hpp"
 #include "services/kubeclient/object.hpp"
+#include "services/kubelet/pods/seccomp.hpp"
 
 namespace services::kubelet::pods {
 
@@ -156,6 +158,11 @@ json::object linux_part(const OciInput& input) {
         part["maskedPaths"] = texts(masked_paths);
         part["readonlyPaths"] = texts(read_only_paths);
     }
+    const auto profile = kc::text(security(input.container), "seccompProfile.type", kc::text(input.pod, "spec.securityContext.seccompProfile.type"));
+    if (profile == "Localhost")
+        throw hal::Error(hal::Code::unsupported, "seccompProfile Localhost is not supported on this box: use RuntimeDefault or Unconfined");
+    if (profile == "RuntimeDefault" && !is_privileged(input.container))
+        part["seccomp"] = default_seccomp(kc::array_at(capabilities(input), "bounding"));
     json::object sysctls;
     for (const auto& one : kc::array_at(input.pod, "spec.securityContext.sysctls"))
         sysctls[kc::text(one.as_object(), "name")] = kc::text(one.as_object(), "value");

@@ -146,10 +146,6 @@ Task<http::Response> stream_from_kubelet(Api& api, ResourceRequest& request, std
     const auto pod = co_await pod_with_host(api, request);
     const auto container = has_container ? container_of(pod, request.query("container")) : std::string();
     if (!is_upgrade(request.http)) throw StatusError(bad_request("Upgrade request required"));
-    // What clients from before 1.31 send unless told otherwise; they print this text.
-    if (request.http.headers.get("Upgrade").starts_with("SPDY"))
-        throw StatusError(bad_request("SPDY/3.1 is not served here, only WebSocket: kubectl 1.31 uses it, 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true "
-                                      "and 1.30 with KUBECTL_PORT_FORWARD_WEBSOCKETS=true"));
     auto backend = co_await kubelet_of(api, std::string(text(pod, "spec.nodeName")));
     co_return co_await send_to_kubelet(api, request, std::move(backend), kubelet_path(verb, request, container) + streaming_query(request), request.subresource);
 }

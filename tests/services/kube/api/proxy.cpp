@@ -115,13 +115,13 @@ TEST_CASE("exec is relayed byte for byte, both ways and to the end") {
     CHECK(cluster.run(relayed(cluster.loop.get_executor(), answer.upgrade, "hello")) == "early hello");
 }
 
-TEST_CASE("exec needs a node and an upgrade to WebSocket") {
+TEST_CASE("exec needs a node and an upgrade, to WebSocket or SPDY") {
     Ready cluster;
     CHECK(parsed(cluster.send(cluster.upgrade(std::string(pods) + "/unbound/exec"))).at("message") == "pod unbound does not have a host assigned");
     CHECK(parsed(cluster.get(std::string(pods) + "/p/exec?command=ls")).at("message") == "Upgrade request required");
-    const auto spdy = cluster.send(cluster.upgrade(std::string(pods) + "/p/exec?command=ls", "SPDY/3.1"));
-    CHECK(spdy.status == 400);
-    CHECK(text(parsed(spdy), "message").contains("SPDY/3.1 is not served"));
+    auto spdy = cluster.run(cluster.server.handle(cluster.upgrade(std::string(pods) + "/p/exec?command=ls", "SPDY/3.1")));
+    REQUIRE(spdy.status == 101);
+    CHECK(cluster.run(relayed(cluster.loop.get_executor(), spdy.upgrade, "hello")) == "early hello");
 }
 
 TEST_CASE("a node's kubelet is reached with path and query as they came; pods by addresses of the network alone") {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <format>
 #include <ranges>
+#include <thread>
 
 #include "firmware/guard/authority.hpp"
 #include "firmware/guard/keeper.hpp"
@@ -40,16 +41,35 @@ constexpr auto area = "guard";
 constexpr std::string_view pod_gateway = "10.42.0.1";
 constexpr std::size_t keepers_max = 16;
 constexpr int own_oom_score = -999;
+constexpr std::chrono::seconds leftover_time_max{10};
+constexpr std::chrono::milliseconds leftover_pause{10};
 // Addresses come and go several at a time (an interface that comes up): certificates follow once they rest.
 constexpr std::chrono::seconds address_rest{1};
 
-// Two guards of one root would fight for its ports and data.
-hal::process::Descriptor lock(const fs::path& root) {
-    const auto file = root / "run/branchbox/guard.lock";
+hal::process::Descriptor open_lock(const fs::path& file) {
     hal::process::Descriptor held(::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     if (!held) throw hal::system_error("open " + file.string());
+    return held;
+}
+
+// Two guards of one root would fight for its ports and data.
+hal::process::Descriptor lock_root(const fs::path& root) {
+    auto held = open_lock(root / "run/branchbox/guard.lock");
     if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0)
         throw hal::Error(hal::Code::exists, "branchbox runs already for root " + root.string() + "; `branchbox status` tells how it is");
+    return held;
+}
+
+// Services of a guard that was killed end with it, but not at once; until then they hold its ports. Each has this lock's
+// descriptor, so it is free when the last has gone.
+hal::process::Descriptor await_services(const fs::path& root) {
+    auto held = open_lock(root / "run/branchbox/services.lock");
+    const auto until = std::chrono::steady_clock::now() + leftover_time_max;
+    while (::flock(held.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (std::chrono::steady_clock::now() > until)
+            throw hal::Error(hal::Code::exists, "services of an earlier start still run for root " + root.string() + " (who holds run/branchbox/services.lock?)");
+        std::this_thread::sleep_for(leftover_pause);  // before the loop runs, and only after a guard was killed
+    }
     return held;
 }
 
@@ -97,7 +117,7 @@ private:
     hal::SystemClock clock_;
     hal::process::Cgroups cgroups_;
     Place place_;
-    hal::process::Descriptor lock_;
+    hal::process::Descriptor lock_, services_lock_;
     std::optional<Authority> authority_;
     Configuration configuration_;
     std::vector<std::string> problems_;  // of the configuration
@@ -112,7 +132,7 @@ private:
 Guard::Guard(asio::io_context& loop, const GuardOptions& options)
     : options_(options),
       file_(options.config.empty() ? options.root / "etc/branchbox/config.yaml" : options.config),
-      place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root)},
+      place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root), -1},
       since_(clock_.wall()),
       group_(loop.get_executor(), "guard", keepers_max + 2) {}
 
@@ -142,7 +162,9 @@ Configuration Guard::read_configuration() {
 void Guard::prepare() {
     for (const auto* folder : {"run/branchbox", "var/lib/branchbox/guard"}) fs::create_directories(options_.root / folder);
     check_passable(options_.root);
-    lock_ = lock(options_.root);
+    lock_ = lock_root(options_.root);
+    services_lock_ = await_services(options_.root);
+    place_.services_lock = services_lock_.get();
     if (!hal::process::set_oom_score(own_oom_score)) hal::log::warn(area, "this process may not protect the services from pods when memory runs out");
     configuration_ = read_configuration();
     site_ = configuration_.text("site", host_label());

@@ -142,6 +142,8 @@ std::optional<Handover> take_over() {
         if (name == "context") {
             context = json::parse(text_of(number)).as_object();
             ::close(number);
+        } else if (name == lock_name) {
+            continue;  // open until this process ends
         } else if (name == "notify") {
             handover.notify = Descriptor(number);
         } else {

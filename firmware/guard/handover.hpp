@@ -1,6 +1,7 @@
 // What the guard hands to a service's process: bound sockets and a sealed memory file, by the LISTEN_FDS convention
 // (sd_listen_fds(3); names in LISTEN_FDNAMES). Names: the port's own ("api", "dns"), "dns.udp" for its UDP socket,
-// "control", "context" for the memory file, "notify" for the pipe the service tells the guard by.
+// "control", "context" for the memory file, "notify" for the pipe the service tells the guard by, "lock" for a file that
+// is open as long as the service lives.
 //
 // The memory file is one JSON object: site, settings, api_server, credentials, and what the process gives up. It has no
 // name in any file system, so keys are never on the disk. Both ends are one executable: it has no version.
@@ -25,6 +26,7 @@ namespace firmware::guard {
 inline constexpr std::size_t context_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::size_t passed_sockets_max = 64;
 inline constexpr std::string_view udp_suffix = ".udp";
+inline constexpr std::string_view lock_name = "lock";
 
 struct Context {
     std::string site;

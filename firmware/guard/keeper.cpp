@@ -110,6 +110,7 @@ hal::process::Pipe Keeper::start() {
     command.descriptors = {{2, 2}};
     std::vector<Passed> sockets;
     for (auto& bound : sockets_) sockets.push_back({bound.name, bound.listener ? bound.listener->descriptor() : bound.datagram.get()});
+    sockets.push_back({std::string(lock_name), place_.services_lock});
     const auto file = hand_over(command, sockets, context, pipe.write.get());
     child_.emplace(hal::process::spawn(command));
     since_ = place_.clock->wall();

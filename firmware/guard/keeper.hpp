@@ -25,6 +25,7 @@ struct Place {
     const hal::Clock* clock;
     const hal::process::Cgroups* cgroups;
     std::string group;  // its control groups are GROUP/NAME
+    int services_lock;  // every service holds it open for as long as it lives
 };
 
 class Keeper {

@@ -11,6 +11,7 @@
 #include "hal/base/log.hpp"
 #include "hal/net/certificates.hpp"
 #include "services/http/server.hpp"
+#include "services/kubelet/images/routes.hpp"
 #include "services/kubeclient/connection.hpp"
 #include "services/kubeclient/informer.hpp"
 #include "services/kubelet/node.hpp"
@@ -255,6 +256,7 @@ Task<> run(config::Service& service) {
     http::Router router;
     for (const auto* path : {"/healthz", "/readyz", "/metrics"})
         router.add("GET", path, [&kubelet](http::Request request) { return kubelet.answer(std::move(request)); });
+    images::add_routes(router, kubelet.images);
     http::Server control(service.executor, router.handler());
     for (auto& listener : service.listeners["control"]) control.listen(std::move(listener));
     http::Server api(service.executor, kubelet.streams.handler());

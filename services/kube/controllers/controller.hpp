@@ -40,7 +40,6 @@ public:
     // Runs the workers, and what else the loop needs, in `group`.
     virtual void start(hal::async::TaskGroup& group);
     [[nodiscard]] const std::string& name() const { return name_; }
-    [[nodiscard]] std::size_t waiting() const { return queue_.size(); }
 
 protected:
     Environment& environment_;

@@ -114,7 +114,8 @@ Task<> DeploymentController::sync_rollout_status(Rollout& rollout) {
     else
         erase_condition(status, "Progressing");
     if (const auto* failure = failure_of(rollout.newest, rollout.old)) {
-        auto failed = condition("ReplicaFailure", text(*failure, "status"), text(*failure, "reason"), std::string(text(*failure, "message")));
+        auto failed = condition("ReplicaFailure", text(*failure, "status"), text(*failure, "reason"),
+                                std::string(text(*failure, "message")));
         failed["lastTransitionTime"] = failed["lastUpdateTime"] = text(*failure, "lastTransitionTime");
         put_condition(status, std::move(failed));
     } else {

@@ -118,7 +118,8 @@ Task<> EndpointMirrorController::sync(std::string key) {
     });
     for (auto& slice : wanted) {
         const auto type = text(slice, "addressType");
-        const auto before = std::ranges::find_if(existing, [type](const ObjectPtr& known) { return text(*known, "addressType") == type; });
+        const auto before =
+            std::ranges::find_if(existing, [type](const ObjectPtr& known) { return text(*known, "addressType") == type; });
         try {
             if (before == existing.end()) {
                 co_await environment_.client.create(resources::endpoint_slices, space, std::move(slice));
@@ -138,7 +139,8 @@ Task<> EndpointMirrorController::sync(std::string key) {
 Task<> EndpointMirrorController::remove(std::vector<ObjectPtr> slices) {
     for (const auto& slice : slices) {
         try {
-            co_await environment_.client.remove(resources::endpoint_slices, std::string(namespace_of(*slice)), std::string(name_of(*slice)));
+            co_await environment_.client.remove(resources::endpoint_slices, std::string(namespace_of(*slice)),
+                                                std::string(name_of(*slice)));
         } catch (const ApiError& e) {
             if (e.status() != 404) throw;
         }

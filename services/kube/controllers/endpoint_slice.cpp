@@ -100,7 +100,8 @@ std::vector<EndpointSliceController::Group> EndpointSliceController::groups_of(c
                     ports.emplace_back(endpoint_port(as_object(entry), number));
             auto group = std::find_if(groups.begin() + static_cast<std::ptrdiff_t>(first), groups.end(),
                                       [&](const Group& known) { return known.ports == ports; });
-            if (group == groups.end()) group = groups.insert(groups.end(), {.family = family, .ports = std::move(ports), .endpoints = {}});
+            if (group == groups.end())
+                group = groups.insert(groups.end(), {.family = family, .ports = std::move(ports), .endpoints = {}});
             group->endpoints.emplace_back(endpoint_of(*pod, service, std::move(addresses)));
         }
         // A Service without pods has a slice that says so.

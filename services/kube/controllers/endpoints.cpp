@@ -62,7 +62,8 @@ json::array endpoint_subsets(const json::object& service, const std::vector<Obje
         json::object address{{"ip", addresses.front()}, {"targetRef", target_reference(*pod)}};
         if (const auto node = text(*pod, "spec.nodeName"); !node.empty()) address["nodeName"] = node;
         if (has_own_name(*pod, service)) address["hostname"] = text(*pod, "spec.hostname");
-        auto subset = std::ranges::find_if(subsets, [&](const json::value& known) { return array_at(as_object(known), "ports") == ports; });
+        auto subset = std::ranges::find_if(
+            subsets, [&](const json::value& known) { return array_at(as_object(known), "ports") == ports; });
         if (subset == subsets.end()) {
             subsets.emplace_back(json::object{});
             subset = subsets.end() - 1;

@@ -35,7 +35,6 @@ public:
     [[nodiscard]] const Node* find(const std::string& uid) const;  // valid until the next put or erase
     [[nodiscard]] std::vector<std::string> dependents(const std::string& uid) const;
     [[nodiscard]] bool has_blocking_dependents(const std::string& uid) const;
-    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
 private:
     void unlink(const Node& node);

@@ -78,7 +78,8 @@ std::string LoadBalancerController::conflict_of(const json::object& service) con
         services_.each([&](const ObjectPtr& known) {
             if (!is_ours(*known) || uid_of(*known) == uid_of(service) || !is_earlier(*known, service)) return;
             for (const auto& item : array_at(*known, "spec.ports"))
-                if (number(as_object(item), "port") == port && text(as_object(item), "protocol", "TCP") == protocol) other = key_of(*known);
+                if (number(as_object(item), "port") == port && text(as_object(item), "protocol", "TCP") == protocol)
+                    other = key_of(*known);
         });
         if (!other.empty()) return held + "Service " + other;
     }
@@ -100,7 +101,7 @@ Task<> LoadBalancerController::sync(std::string key) {
     } else if (!text(*service, "spec.loadBalancerClass").empty()) {
         co_return;
     }
-    const bool is_same = before.size() == wanted.size() && std::ranges::equal(before, wanted, [](const json::value& left, const json::value& right) {
+    const bool is_same = std::ranges::equal(before, wanted, [](const json::value& left, const json::value& right) {
         return text(as_object(left), "ip") == text(as_object(right), "ip");
     });
     if (is_same) co_return;

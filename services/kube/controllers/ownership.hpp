@@ -7,7 +7,7 @@
 
 namespace services::kube::controllers {
 
-// `owner` is refered to by `reference` (an entry with controller: true).
+// `owner` is the object's controller, by uid.
 bool is_owned_by(const json::object& object, const json::object& owner);
 
 class Ownership {

@@ -12,6 +12,8 @@ using namespace kubeclient;
 namespace {
 
 constexpr double score_max = 100;
+// Of the default profile; the others count once.
+constexpr double affinity_weight = 2, taint_weight = 3;
 constexpr std::string_view scored_resources[] = {"cpu", "memory"};
 
 double share_used(const json::object& pod, const NodeView& view, std::string_view resource) {
@@ -67,7 +69,8 @@ std::size_t best_of(const json::object& pod, const std::vector<const NodeView*>&
     std::size_t best = 0;
     double best_score = -1;
     for (std::size_t i = 0; i < fitting.size(); ++i) {
-        const auto score = least_allocated(pod, *fitting[i]) + balanced(pod, *fitting[i]) + 2 * affinities[i] + 3 * (score_max - taints[i]);
+        const auto score = least_allocated(pod, *fitting[i]) + balanced(pod, *fitting[i]) +
+                           affinity_weight * affinities[i] + taint_weight * (score_max - taints[i]);
         if (score <= best_score) continue;
         best = i;
         best_score = score;

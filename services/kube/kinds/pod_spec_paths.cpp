@@ -15,15 +15,22 @@ using kubeclient::field;
 using kubeclient::object_at;
 using kubeclient::text;
 
+// A pod with more files or more overlaps than these is not told of all; the headers of an answer would not hold them either.
+constexpr std::size_t comparisons_max = 4'000'000;
+constexpr std::size_t warnings_max = 1'000;
+
+bool is_within(std::string_view path, std::string_view folder) {
+    return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 struct File {
     std::string path, source;  // source: "" where the volume is the source
-    bool operator==(const File&) const = default;
     [[nodiscard]] std::string shown() const {
         return source.empty() ? go_quoted(path) : std::format("{} ({})", go_quoted(path), source);
     }
     [[nodiscard]] bool is_in_the_way_of(const File& other) const {
         if (path.empty() || other.path.empty()) return false;
-        return *this == other || (path + '/').starts_with(other.path + '/') || (other.path + '/').starts_with(path + '/');
+        return is_within(path, other.path) || is_within(other.path, path);
     }
 };
 
@@ -59,12 +66,14 @@ std::vector<File> files_of_projection(const json::object& projection) {
 
 class Volume {
 public:
-    Volume(std::string_view name, std::string description, std::vector<std::string>& out)
-        : name_(name), description_(std::move(description)), out_(out) {}
+    Volume(std::string_view name, std::string description, std::vector<std::string>& out, std::size_t& comparisons)
+        : name_(name), description_(std::move(description)), out_(out), comparisons_(comparisons) {}
 
     void add(std::vector<File> files) {
         for (auto& file : files) {
             while (file.path.ends_with('/')) file.path.pop_back();
+            comparisons_ += files_.size();
+            if (comparisons_ > comparisons_max || out_.size() > warnings_max) return;
             for (const auto& other : files_)
                 if (other.is_in_the_way_of(file))
                     out_.push_back(std::format("volume {} ({}): overlapping paths: {} with {}", go_quoted(name_), description_,
@@ -77,6 +86,7 @@ private:
     std::string_view name_;
     std::string description_;
     std::vector<std::string>& out_;
+    std::size_t& comparisons_;  // of the whole pod
     std::vector<File> files_;
 };
 
@@ -84,16 +94,17 @@ private:
 
 std::vector<std::string> overlapping_path_warnings(const json::array& volumes) {
     std::vector<std::string> out;
+    std::size_t comparisons = 0;
     for (const auto& element : volumes) {
         const auto& volume = as_object(element);
         const auto name = text(volume, "name");
-        if (field(volume, "configMap") != nullptr)
-            Volume(name, "ConfigMap " + go_quoted(text(volume, "configMap.name")), out).add(files_of(array_at(volume, "configMap.items"), ""));
-        if (field(volume, "secret") != nullptr)
-            Volume(name, "Secret " + go_quoted(text(volume, "secret.secretName")), out).add(files_of(array_at(volume, "secret.items"), ""));
-        if (field(volume, "downwardAPI") != nullptr)
-            Volume(name, "DownwardAPI", out).add(files_of(array_at(volume, "downwardAPI.items"), ""));
-        Volume projected(name, "Projected", out);
+        const auto check = [&](std::string description, std::string_view items) {
+            Volume(name, std::move(description), out, comparisons).add(files_of(array_at(volume, items), ""));
+        };
+        if (field(volume, "configMap") != nullptr) check("ConfigMap " + go_quoted(text(volume, "configMap.name")), "configMap.items");
+        if (field(volume, "secret") != nullptr) check("Secret " + go_quoted(text(volume, "secret.secretName")), "secret.items");
+        if (field(volume, "downwardAPI") != nullptr) check("DownwardAPI", "downwardAPI.items");
+        Volume projected(name, "Projected", out, comparisons);
         for (const auto& source : array_at(volume, "projected.sources")) {
             if (as_object(source).empty())
                 out.push_back(std::format("volume {} (Projected) has no sources provided", go_quoted(name)));

@@ -1,7 +1,9 @@
 // Tolerations and topology spread of a PodSpec.
 #include <array>
 #include <format>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "services/kube/kinds/labels.hpp"
 #include "services/kube/kinds/names.hpp"
@@ -50,20 +52,20 @@ void check_policy(Report& report, const Path& path, const json::object& constrai
         report.not_supported(path.child(name), *policy, {"Honor", "Ignore"});
 }
 
-void check_constraint(Report& report, const Path& path, const json::array& constraints, std::size_t at) {
-    const auto& constraint = as_object(constraints[at]);
-    const auto topology = text(constraint, "topologyKey"), action = text(constraint, "whenUnsatisfiable");
+std::pair<std::string_view, std::string_view> identity_of(const json::object& constraint) {
+    return {text(constraint, "topologyKey"), text(constraint, "whenUnsatisfiable")};
+}
+
+// `is_repeated`: a later constraint has the same identity.
+void check_constraint(Report& report, const Path& path, const json::object& constraint, bool is_repeated) {
+    const auto [topology, action] = identity_of(constraint);
     if (const auto skew = number(constraint, "maxSkew"); skew <= 0)
         report.invalid(path.child("maxSkew"), skew, "must be greater than zero");
     if (topology.empty()) report.required(path.child("topologyKey"), "can not be empty");
     if (action != "DoNotSchedule" && action != "ScheduleAnyway")
         report.not_supported(path.child("whenUnsatisfiable"), json::value(action), {"DoNotSchedule", "ScheduleAnyway"});
-    for (auto other = at + 1; other < constraints.size(); ++other) {
-        const auto& rest = as_object(constraints[other]);
-        if (text(rest, "topologyKey") != topology || text(rest, "whenUnsatisfiable") != action) continue;
+    if (is_repeated)
         report.duplicate(path.child("{topologyKey, whenUnsatisfiable}"), json::value(std::format("{{{}, {}}}", topology, action)));
-        break;
-    }
     if (const auto* domains = field(constraint, "minDomains")) {
         if (number(constraint, "minDomains") <= 0) report.invalid(path.child("minDomains"), *domains, "must be greater than zero");
         if (action != "DoNotSchedule")
@@ -84,7 +86,12 @@ void check_tolerations(Report& report, const Path& path, const json::array& tole
 
 void check_spread(PodSpecCheck& check, const Path& path) {
     const auto& constraints = array_at(check.spec, "topologySpreadConstraints");
-    for (std::size_t at = 0; at < constraints.size(); ++at) check_constraint(check.report, path.index(at), constraints, at);
+    std::map<std::pair<std::string_view, std::string_view>, std::size_t> last;
+    for (std::size_t at = 0; at < constraints.size(); ++at) last[identity_of(as_object(constraints[at]))] = at;
+    for (std::size_t at = 0; at < constraints.size(); ++at) {
+        const auto& constraint = as_object(constraints[at]);
+        check_constraint(check.report, path.index(at), constraint, last.at(identity_of(constraint)) > at);
+    }
 }
 
 }  // namespace services::kube::kinds

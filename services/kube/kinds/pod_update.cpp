@@ -4,6 +4,8 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "services/kube/kinds/names.hpp"
 #include "services/kube/kinds/pod_checks.hpp"
@@ -64,27 +66,32 @@ bool check_deadline(Report& report, const Path& path, const json::object& now, c
     return true;
 }
 
-json::object without_seconds(const json::value& toleration) {
-    auto out = as_object(toleration);
-    out.erase("tolerationSeconds");
+// A toleration but for its seconds.
+std::string identity_of(const json::value& toleration) {
+    std::string out;
+    for (const auto* name : {"key", "operator", "value", "effect"}) out.append(text(as_object(toleration), name)).push_back('\0');
     return out;
 }
 
 void check_added_tolerations(Report& report, const Path& path, const json::array& now, const json::array& before) {
+    std::unordered_set<std::string> kept;
+    for (const auto& toleration : now) kept.insert(identity_of(toleration));
     for (const auto& old : before) {
-        const bool is_kept = std::ranges::any_of(now, [&](const auto& value) { return without_seconds(value) == without_seconds(old); });
-        if (!is_kept) return report.forbidden(path, "existing toleration can not be modified except its tolerationSeconds");
+        if (!kept.contains(identity_of(old))) return report.forbidden(path, "existing toleration can not be modified except its tolerationSeconds");
     }
     check_tolerations(report, path, now);
 }
 
 void check_removed_gates(Report& report, const Path& path, const json::array& now, const json::array& before) {
+    std::unordered_set<std::string_view> old;
+    for (const auto& gate : before) old.insert(text(as_object(gate), "name"));
+    std::unordered_map<std::string_view, std::size_t> added;  // of gates of one name the last one is reported
+    for (std::size_t at = 0; at < now.size(); ++at)
+        if (const auto name = text(as_object(now[at]), "name"); !old.contains(name)) added[name] = at;
     for (std::size_t at = 0; at < now.size(); ++at) {
-        const auto& gate = now[at];
-        const auto same_later = std::span(now).subspan(at + 1);  // of gates of one name the last one is reported
-        if (!std::ranges::contains(before, gate) && !std::ranges::contains(same_later, gate))
-            report.forbidden(path.index(at).child("name"), std::format("only deletion is allowed, but found new scheduling gate '{}'",
-                                                                       text(as_object(gate), "name")));
+        const auto name = text(as_object(now[at]), "name");
+        if (const auto found = added.find(name); found != added.end() && found->second == at)
+            report.forbidden(path.index(at).child("name"), std::format("only deletion is allowed, but found new scheduling gate '{}'", name));
     }
 }
 

@@ -43,6 +43,7 @@ constexpr std::size_t keepers_max = 16;
 constexpr int own_oom_score = -999;
 constexpr std::chrono::seconds leftover_time_max{10};
 constexpr std::chrono::milliseconds leftover_pause{10};
+constexpr std::chrono::seconds port_patience{2};
 // Addresses come and go several at a time (an interface that comes up): certificates follow once they rest.
 constexpr std::chrono::seconds address_rest{1};
 
@@ -71,6 +72,19 @@ hal::process::Descriptor await_services(const fs::path& root) {
         std::this_thread::sleep_for(leftover_pause);  // before the loop runs, and only after a guard was killed
     }
     return held;
+}
+
+// The kernel takes a moment longer to give up the ports of a process than its files.
+void bind_patiently(Keeper& keeper, const std::string& listen, const std::string& own) {
+    const auto until = std::chrono::steady_clock::now() + port_patience;
+    for (;;) {
+        try {
+            return keeper.bind(listen, own);
+        } catch (const hal::Error& failure) {
+            if (failure.code() != hal::Code::exists || std::chrono::steady_clock::now() > until) throw;
+        }
+        std::this_thread::sleep_for(leftover_pause);
+    }
 }
 
 // What a certificate can name: every address of the machine but those of a single link, and the pods' gateway, which comes
@@ -174,7 +188,7 @@ void Guard::prepare() {
         keepers_.push_back(std::make_unique<Keeper>(row, place_, [this, &row] { return context_for(row); }));
         const auto section = configuration_.section(row.name);
         const auto* own = section.if_contains("listen");
-        keepers_.back()->bind(configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
+        bind_patiently(*keepers_.back(), configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
         if (!row.is_api_server) continue;
         const auto port = keepers_.back()->endpoint("api").value().port;
         write_admin_kubeconfig(options_.root / "etc/rancher/k3s/k3s.yaml", "https://127.0.0.1:" + std::to_string(port), *authority_, clock_);

@@ -75,6 +75,7 @@ Keeper::Keeper(const ServiceRow& row, const Place& place, std::function<Context(
 Keeper::~Keeper() = default;
 
 void Keeper::bind(const std::string& listen, const std::string& own) {
+    sockets_.clear();
     for (const auto& port : row_.ports) {
         const auto where = endpoint_of(port, listen, own);
         const bool is_early = !port.address.empty() && own.empty();

@@ -35,7 +35,7 @@ public:
     ~Keeper();
 
     // Binds its sockets: `listen` is the default address of public ports ("": every one), `own` the section's own
-    // "ADDR[:PORT]". Throws Error.
+    // "ADDR[:PORT]". May be called again after it threw. Throws Error.
     void bind(const std::string& listen, const std::string& own);
     // Starts its process, and starts it again until stop().
     hal::async::Task<> keep();

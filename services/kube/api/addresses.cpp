@@ -115,6 +115,7 @@ struct Addresses::Write {
     const json::object* before;
     Reservation& reservation;
     bool is_dry_run;
+    std::vector<std::int64_t> dry_ports = {};  // those that a dry run would have taken
     json::object& spec() { return service["spec"].as_object(); }
 };
 
@@ -150,7 +151,7 @@ Addresses::Reservation Addresses::allocate_create(json::object& service, bool is
     Reservation reservation;
     reservation.addresses_ = this;
     set_address_families(service, nullptr);
-    Write write{service, nullptr, reservation, is_dry_run};
+    Write write{.service = service, .before = nullptr, .reservation = reservation, .is_dry_run = is_dry_run};
     take_cluster_address(write);
     if (opens_node_ports(service)) take_node_ports(write);
     if (needs_health_check(service)) take_health_check_port(write);
@@ -162,7 +163,7 @@ Addresses::Reservation Addresses::allocate_update(json::object& service, const j
     Reservation reservation;
     reservation.addresses_ = this;
     set_address_families(service, &before);
-    Write write{service, &before, reservation, is_dry_run};
+    Write write{.service = service, .before = &before, .reservation = reservation, .is_dry_run = is_dry_run};
     update_cluster_address(write);
     const auto let_go = [&](std::int64_t port) {
         if (is_node_port(port)) reservation.freed_ports_.push_back(static_cast<std::size_t>(port - node_port_min));
@@ -183,7 +184,9 @@ void Addresses::take_cluster_address(Write& write) {
     const json::array asked = array_at(spec, "clusterIPs");
     const auto wanted = std::string(asked.empty() ? std::string_view() : as_text(asked[0]));
     std::optional<std::size_t> offset;
-    if (wanted.empty()) {
+    if (wanted.empty() && write.is_dry_run) {
+        offset = 0;  // the network's own address, which nobody can have: the real server's sign for "to be chosen"
+    } else if (wanted.empty()) {
         offset = cluster_addresses_.take_any(random_);
         if (!offset)
             throw StatusError(internal_error(std::format("failed to allocate a serviceIP for Service \"{}\": range is full", kubeclient::name_of(write.service))));
@@ -197,10 +200,12 @@ void Addresses::take_cluster_address(Write& write) {
         if (!is_usable)
             fail(offset || write.is_dry_run ? std::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}", wanted, network)
                                             : "the provided network does not match the current range");
-        if (is_reserved(wanted) ? !may_hold(write.service, wanted) : !cluster_addresses_.take(*offset)) fail(std::string(already_held));
+        // A dry run of the real server does not look whether the address is free.
+        if (!write.is_dry_run && (is_reserved(wanted) ? !may_hold(write.service, wanted) : !cluster_addresses_.take(*offset)))
+            fail(std::string(already_held));
     }
     const auto address = address_at(*offset);
-    if (!is_reserved(address)) write.reservation.taken_addresses_.push_back(*offset);
+    if (!is_reserved(address) && !write.is_dry_run) write.reservation.taken_addresses_.push_back(*offset);
     spec["clusterIP"] = address;
     spec["clusterIPs"] = json::array{json::value(address)};
 }
@@ -215,21 +220,36 @@ void Addresses::update_cluster_address(Write& write) {
             write.reservation.freed_addresses_.push_back(*offset);
 }
 
+// A dry run takes nothing: ports beyond the range stand for those that a write would pick.
 std::int64_t Addresses::any_port(Write& write) {
+    if (write.is_dry_run) {
+        const auto last = write.dry_ports.empty() ? node_port_max + 1 : std::ranges::max(write.dry_ports);
+        return write.dry_ports.emplace_back(last + 1);
+    }
     const auto number = node_ports_.take_any(random_);
     if (!number) throw StatusError(internal_error("failed to allocate a nodePort: range is full"));
     write.reservation.taken_ports_.push_back(*number);
     return static_cast<std::int64_t>(*number) + node_port_min;
 }
 
-void Addresses::named_port(Write& write, std::size_t index, std::int64_t port) {
-    const auto path = kinds::Path("spec.ports").index(index).child("nodePort");
-    if (!is_node_port(port))
-        refuse(write.service, path, port,
-               std::format("provided port is not in the valid range. The range of valid ports is {}-{}", node_port_min, node_port_max));
+// "" when the port is taken now, else why it cannot be. A dry run does not mind the range, as the real server's.
+std::string Addresses::take_port(Write& write, std::int64_t port) {
+    constexpr std::string_view held = "provided port is already allocated";
     const auto number = static_cast<std::size_t>(port - node_port_min);
-    if (!node_ports_.take(number)) refuse(write.service, path, port, "provided port is already allocated");
+    if (write.is_dry_run) {
+        if ((is_node_port(port) && node_ports_.is_held(number)) || std::ranges::contains(write.dry_ports, port)) return std::string(held);
+        write.dry_ports.push_back(port);
+        return "";
+    }
+    if (!is_node_port(port)) return std::format("provided port is not in the valid range. The range of valid ports is {}-{}", node_port_min, node_port_max);
+    if (!node_ports_.take(number)) return std::string(held);
     write.reservation.taken_ports_.push_back(number);
+    return "";
+}
+
+void Addresses::named_port(Write& write, std::size_t index, std::int64_t port) {
+    if (const auto why = take_port(write, port); !why.empty())
+        refuse(write.service, kinds::Path("spec.ports").index(index).child("nodePort"), port, why);
 }
 
 // Ports of one number and several protocols (DNS over UDP and TCP) share a node port.
@@ -287,14 +307,8 @@ void Addresses::take_health_check_port(Write& write) {
         write.spec()["healthCheckNodePort"] = any_port(write);
         return;
     }
-    const auto number = static_cast<std::size_t>(port - node_port_min);
-    const auto fail = [&](std::string_view why) {
+    if (const auto why = take_port(write, port); !why.empty())
         throw StatusError(internal_error(std::format("failed to allocate requested HealthCheck NodePort {}: {}", port, why)));
-    };
-    if (!is_node_port(port))
-        fail(std::format("provided port is not in the valid range. The range of valid ports is {}-{}", node_port_min, node_port_max));
-    if (!node_ports_.take(number)) fail("provided port is already allocated");
-    write.reservation.taken_ports_.push_back(number);
 }
 
 void Addresses::release(const json::object& service) {

@@ -26,6 +26,7 @@ public:
     NumberPool(std::size_t size, std::size_t band_min, std::size_t band_max, std::size_t band_step);
     bool take(std::size_t number);  // false when held
     void release(std::size_t number);
+    [[nodiscard]] bool is_held(std::size_t number) const { return held_[number]; }
     // A free one from a random place of the upper band, then of the lower; nothing when all are held.
     std::optional<std::size_t> take_any(const std::function<std::size_t(std::size_t)>& random);
     [[nodiscard]] std::size_t size() const { return held_.size(); }
@@ -64,8 +65,8 @@ public:
         std::vector<std::size_t> taken_addresses_, taken_ports_, freed_addresses_, freed_ports_;
     };
 
-    // Fills in what `service` (with metadata, defaulted and validated) asks for. StatusError Invalid with the real texts. Under
-    // dry run the values are checked and picked, and nothing is kept even when committed.
+    // Fills in what `service` (with metadata, defaulted and validated) asks for. StatusError Invalid with the real texts. A
+    // dry run keeps nothing even when committed, and stands in values that no write gets, as the real one does.
     Reservation allocate_create(json::object& service, bool is_dry_run);
     Reservation allocate_update(json::object& service, const json::object& before, bool is_dry_run);
     // A Service that was deleted, and one that was found stored at start.
@@ -80,6 +81,7 @@ private:
     void update_node_ports(Write& write);
     void take_health_check_port(Write& write);
     std::int64_t any_port(Write& write);
+    std::string take_port(Write& write, std::int64_t port);
     void named_port(Write& write, std::size_t index, std::int64_t port);
 
     std::function<std::size_t(std::size_t)> random_;

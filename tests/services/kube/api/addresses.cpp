@@ -67,7 +67,8 @@ TEST_CASE("what a failed or dry write took is free again, what a deleted Service
     auto web = service(R"({"type":"NodePort","ports":[{"port":80,"nodePort":30080}]})");
     { const auto undone = addresses.allocate_create(web, false); }
     auto again = service(R"({"type":"NodePort","ports":[{"port":80,"nodePort":30080}]})");
-    addresses.allocate_create(again, true).commit();
+    auto dry = again;
+    addresses.allocate_create(dry, true).commit();
     addresses.allocate_create(again, false).commit();
     CHECK(refusal(addresses, service(R"({"type":"NodePort","ports":[{"port":80,"nodePort":30080}]})", "other")) ==
           "Service \"other\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated");
@@ -85,6 +86,20 @@ TEST_CASE("node ports are 30000 to 32767, and one port over two protocols shares
     CHECK(node_port(dns, 0) == 30086);
     CHECK(node_port(dns, 1) == 30086);
     CHECK(node_port(dns, 2) == 30087);
+}
+
+TEST_CASE("a dry run stands in values that no write gets, and does not mind what is held beside node ports") {
+    Addresses addresses(lowest);
+    auto web = service(R"({"type":"NodePort","ports":[{"port":80},{"port":81}]})");
+    addresses.allocate_create(web, true).commit();
+    CHECK(text(web, "spec.clusterIP") == "10.43.0.0");
+    CHECK(node_port(web, 0) == 32769);
+    CHECK(node_port(web, 1) == 32770);
+    CHECK(refusal(addresses, service(R"({"type":"NodePort","ports":[{"port":80,"nodePort":80}]})"), true).empty());
+    auto held = service(R"({"type":"NodePort","clusterIPs":["10.43.9.9"],"ports":[{"port":80,"nodePort":30080}]})");
+    addresses.allocate_create(held, false).commit();
+    CHECK(refusal(addresses, service(R"({"type":"ClusterIP","clusterIPs":["10.43.9.9"]})"), true).empty());
+    CHECK(refusal(addresses, service(R"({"type":"NodePort","ports":[{"port":80,"nodePort":30080}]})"), true).ends_with("provided port is already allocated"));
 }
 
 TEST_CASE("a Service that changes its type lets go of what it no longer needs") {

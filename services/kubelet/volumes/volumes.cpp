@@ -1,7 +1,5 @@
 #include "services/kubelet/volumes/volumes.hpp"
 
-#include <boost/asio/this_coro.hpp>
-
 #include <algorithm>
 #include <format>
 #include <set>

@@ -143,7 +143,10 @@ json::object resources(const OciInput& input) {
 
 json::object linux_part(const OciInput& input) {
     json::array namespaces{json::object{{"type", "mount"}}};
-    if (!kc::flag(input.pod, "spec.hostPID")) namespaces.push_back(json::object{{"type", "pid"}});
+    if (!input.process_namespace.empty())
+        namespaces.push_back(json::object{{"type", "pid"}, {"path", input.process_namespace.string()}});
+    else if (!kc::flag(input.pod, "spec.hostPID"))
+        namespaces.push_back(json::object{{"type", "pid"}});
     if (!kc::flag(input.pod, "spec.hostIPC")) namespaces.push_back(json::object{{"type", "ipc"}});
     if (!input.network_namespace.empty()) {
         namespaces.push_back(json::object{{"type", "uts"}});

@@ -46,6 +46,7 @@ struct OciInput {
     const images::ImageConfig& image;
     std::filesystem::path rootfs;
     std::filesystem::path network_namespace;  // empty: the host's
+    std::filesystem::path process_namespace;  // of another container; empty: its own
     std::string cgroup;
     hal::process::CgroupLimits limits;
     int oom_score = 0;

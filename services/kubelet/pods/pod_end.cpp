@@ -76,7 +76,8 @@ std::string PodWorker::termination_message(const ContainerState& container, cons
 
 Task<> PodWorker::absorb_ends() {
     bool is_any = false;
-    for (auto& container : state_.containers) {
+    for (std::size_t each = 0; each < state_.containers.size(); ++each) {
+        auto& container = state_.containers[each];
         auto& live = live_.find(container.name)->second;
         if (!container.is_running() || !live.end) continue;
         const auto end = *live.end;
@@ -165,7 +166,7 @@ Task<> PodWorker::end_pod() {
     if (runs) co_return;  // each end wakes us
     co_await tear_down();
     if (state_.final_phase.empty()) {
-        const bool failed = std::ranges::any_of(state_.containers, [](const auto& one) { return !one.is_init && one.ended && one.ended->exit_code != 0; });
+        const bool failed = std::ranges::any_of(state_.containers, [](const auto& one) { return one.is_main() && one.ended && one.ended->exit_code != 0; });
         state_.final_phase = failed ? "Failed" : "Succeeded";
     }
     co_await checkpoint();

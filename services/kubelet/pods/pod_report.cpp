@@ -33,7 +33,7 @@ std::string PodWorker::shown() const { return std::format("{}_{}({})", kc::name_
 
 void PodWorker::event(std::string_view type, std::string_view reason, std::string message, const ContainerState* container) {
     std::string path;
-    if (container) path = std::format("spec.{}{{{}}}", container->is_init ? "initContainers" : "containers", container->name);
+    if (container) path = std::format("spec.{}{{{}}}", container->list(), container->name);
     json::object about{{"apiVersion", "v1"}, {"kind", "Pod"}};
     for (const auto& [key, value] : state_.pod)
         if (key == "metadata") about[key] = value;

@@ -243,6 +243,10 @@ Task<json::object> PodWorker::configure(ContainerState& container, images::Image
     addresses("hostIP", "hostIPs", state_.host_addresses);
     pod["status"] = std::move(status);
 
+    fs::path process_namespace;
+    if (const auto target = kc::text(spec, "targetContainerName"); !target.empty())
+        if (const auto* one = state_.find(target))
+            if (const auto pid = parts_.runtime.process_of(one->id); pid > 0) process_namespace = std::format("/proc/{}/ns/pid", pid);
     const auto services = parts_.services();
     const auto objects = co_await environment_objects();
     auto variables = environment_of({pod, spec, objects, services, parts_.node_milli_cpu, parts_.node_memory_bytes});
@@ -260,6 +264,7 @@ Task<json::object> PodWorker::configure(ContainerState& container, images::Image
                           .image = image.config,
                           .rootfs = rootfs(id),
                           .network_namespace = network_namespace(),
+                          .process_namespace = process_namespace,
                           .cgroup = pod_cgroup(parts_.cgroup_parent, state_.pod) + "/" + id,
                           .limits = container_limits(spec),
                           .oom_score = oom_score_adjustment(pod, spec, parts_.node_memory_bytes),

@@ -25,7 +25,12 @@ constexpr int lost_exit_code = 255;  // as a container that a reboot took
 PodWorker::PodWorker(Parts& parts, PodState state)
     : parts_(parts), state_(std::move(state)), uid_(state_.uid()), wake_(parts.executor), report_(parts.executor),
       tasks_(parts.executor, "pod " + kc::key_of(state_.pod)), api_status_(kc::object_at(state_.pod, "status")) {
-    for (const auto& container : state_.containers) live_[container.name].ended = std::make_unique<hal::async::Event>(parts_.executor);
+    add_live();
+}
+
+void PodWorker::add_live() {
+    for (const auto& container : state_.containers)
+        if (auto& ended = live_[container.name].ended; !ended) ended = std::make_unique<hal::async::Event>(parts_.executor);
 }
 
 bool PodWorker::on_host_network() const { return kc::flag(state_.pod, "spec.hostNetwork"); }
@@ -49,6 +54,8 @@ std::filesystem::path PodWorker::log_link(const ContainerState& container) const
 
 void PodWorker::update(kc::ObjectPtr pod) {
     state_.pod = *pod;
+    state_.add_ephemeral();
+    add_live();
     api_status_ = kc::object_at(state_.pod, "status");
     if (has_volumes_) parts_.volumes.update(pod);
     wake_.set();
@@ -166,16 +173,17 @@ Task<> PodWorker::sync() {
     if (!state_.started) state_.started = parts_.clock.wall();
     co_await make_sandbox();
     if (co_await run_inits())
-        for (auto& container : state_.containers)
-            if (!container.is_init) co_await run_one(container);
+        for (std::size_t each = 0; each < state_.containers.size(); ++each)  // some may be added meanwhile
+            if (!state_.containers[each].is_init) co_await run_one(state_.containers[each]);
     settle();
     if (!state_.final_phase.empty()) co_await end_pod();
 }
 
 // True once the containers proper may run.
 Task<bool> PodWorker::run_inits() {
-    const bool are_mains_begun = std::ranges::any_of(state_.containers, [](const auto& one) { return !one.is_init && (one.attempts > 0); }) && state_.is_initialized();
-    for (auto& container : state_.containers) {
+    const bool are_mains_begun = std::ranges::any_of(state_.containers, [](const auto& one) { return one.is_main() && one.attempts > 0; }) && state_.is_initialized();
+    for (std::size_t each = 0; each < state_.containers.size(); ++each) {
+        auto& container = state_.containers[each];
         if (!container.is_init || (!container.is_sidecar && (container.has_succeeded() || are_mains_begun))) continue;
         co_await run_one(container);
         const bool is_passed = container.is_sidecar ? container.is_running() && container.is_started : container.has_succeeded();
@@ -220,7 +228,7 @@ void PodWorker::settle() {
     const auto phase = phase_of(state_);
     if (phase != "Succeeded" && phase != "Failed") return;
     const bool is_waiting_to_restart =
-        std::ranges::any_of(state_.containers, [&](const auto& one) { return !one.is_init && !one.is_running() && should_restart(one); });
+        std::ranges::any_of(state_.containers, [&](const auto& one) { return one.is_main() && !one.is_running() && should_restart(one); });
     if (phase == "Succeeded" && is_waiting_to_restart) return;
     state_.final_phase = phase;
 }

@@ -61,6 +61,7 @@ private:
     };
 
     // pod_worker.cpp: deciding.
+    void add_live();
     Task<> live();
     Task<> sync();
     Task<bool> run_inits();

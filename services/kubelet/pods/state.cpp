@@ -88,7 +88,21 @@ PodState PodState::of(json::object pod) {
     const bool has_init = !state.containers.empty();
     add("spec.containers", false);
     for (auto& one : state.containers) one.waiting_reason = has_init ? "PodInitializing" : "ContainerCreating";
+    state.add_ephemeral();
     return state;
+}
+
+void PodState::add_ephemeral() {
+    for (const auto& item : kc::array_at(pod, "spec.ephemeralContainers")) {
+        const auto name = kc::text(item.as_object(), "name");
+        if (find(name)) continue;
+        ContainerState one;
+        one.name = name;
+        one.is_ephemeral = true;
+        one.image = kc::text(item.as_object(), "image");
+        one.waiting_reason = "ContainerCreating";
+        containers.push_back(std::move(one));
+    }
 }
 
 PodState PodState::from_json(const json::value& value) {
@@ -134,13 +148,14 @@ ContainerState* PodState::find(std::string_view container) {
 }
 
 const json::object& PodState::spec_of(const ContainerState& container) const {
-    for (const auto& item : kc::array_at(pod, container.is_init ? "spec.initContainers" : "spec.containers"))
+    for (const auto& item : kc::array_at(pod, std::string("spec.") + container.list()))
         if (kc::text(item.as_object(), "name") == container.name) return item.as_object();
     throw hal::Error(hal::Code::internal, "pod " + kc::key_of(pod) + " has no container " + container.name);
 }
 
 std::string PodState::restart_policy_of(const ContainerState& container) const {
     const auto of_pod = std::string(kc::text(pod, "spec.restartPolicy", "Always"));
+    if (container.is_ephemeral) return "Never";
     const auto own = kc::text(spec_of(container), "restartPolicy");
     if (!own.empty()) return std::string(own);
     // An init container that failed is tried again unless the pod never restarts anything.

@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct ContainerState {
 
     std::string name;
     bool is_init = false;
+    bool is_ephemeral = false;  // of spec.ephemeralContainers: added while the pod runs, never restarted, counts for nothing
     bool is_sidecar = false;  // an init container with restartPolicy Always
     Phase phase = Phase::waiting;
     std::string waiting_reason, waiting_message;
@@ -46,6 +48,9 @@ struct ContainerState {
     int stop_signal = 15;
 
     [[nodiscard]] bool is_running() const { return phase == Phase::running; }
+    [[nodiscard]] bool is_main() const { return !is_init && !is_ephemeral; }
+    // Where the spec has it: "initContainers", "containers", "ephemeralContainers".
+    [[nodiscard]] const char* list() const { return is_init ? "initContainers" : is_ephemeral ? "ephemeralContainers" : "containers"; }
     [[nodiscard]] bool has_succeeded() const { return phase == Phase::terminated && ended && ended->exit_code == 0; }
     [[nodiscard]] unsigned restarts() const { return attempts > 0 ? attempts - 1 : 0; }
 };
@@ -54,7 +59,7 @@ struct PodState {
     json::object pod;
     std::string boot;           // the boot its containers ran in
     ReferencedObjects objects;  // ConfigMaps and Secrets it needs, as last seen
-    std::vector<ContainerState> containers;  // init containers first, in the spec's order
+    std::deque<ContainerState> containers;   // init, main, ephemeral ones, each in the spec's order; references to them last
     std::optional<hal::WallTime> started;    // when the kubelet took it up
     std::vector<std::string> addresses;      // of the pod, IPv4 first
     std::vector<std::string> host_addresses;
@@ -64,6 +69,8 @@ struct PodState {
 
     // As the spec says it, nothing started.
     static PodState of(json::object pod);
+    // Ephemeral containers that the pod has got meanwhile.
+    void add_ephemeral();
     // Throws Error{corrupt}.
     static PodState from_json(const json::value& value);
     [[nodiscard]] json::object to_json() const;

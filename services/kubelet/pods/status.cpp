@@ -83,7 +83,7 @@ Condition containers_ready(const PodState& state, const std::string& phase) {
     if (phase == "Failed") return {false, "PodFailed", ""};
     std::vector<std::string> unready;
     for (const auto& one : state.containers)
-        if ((!one.is_init || one.is_sidecar) && !(one.is_running() && one.is_ready)) unready.push_back(one.name);
+        if ((one.is_main() || one.is_sidecar) && !(one.is_running() && one.is_ready)) unready.push_back(one.name);
     if (unready.empty()) return {true, "", ""};
     return {false, "ContainersNotReady", "containers with unready status: " + listed(unready)};
 }
@@ -123,6 +123,7 @@ std::string phase_of(const PodState& state) {
             if (has_failed && !one.is_sidecar && state.restart_policy_of(one) == "Never") return "Failed";
             continue;
         }
+        if (one.is_ephemeral) continue;
         if (one.phase == Phase::running) ++running;
         else if (one.phase == Phase::terminated || one.last) ++stopped;
         else ++waiting;
@@ -162,8 +163,9 @@ json::object status_of(const PodState& state, const json::object& before, hal::W
     put(own_conditions[4], {true, "", ""});
     status["conditions"] = std::move(conditions);
 
-    json::array inits, mains;
-    for (const auto& one : state.containers) (one.is_init ? inits : mains).push_back(container_status(state, one));
+    json::array inits, mains, ephemerals;
+    for (const auto& one : state.containers) (one.is_init ? inits : one.is_ephemeral ? ephemerals : mains).push_back(container_status(state, one));
+    if (!ephemerals.empty()) status["ephemeralContainerStatuses"] = std::move(ephemerals);
     if (!inits.empty()) status["initContainerStatuses"] = std::move(inits);
     status["containerStatuses"] = std::move(mains);
 

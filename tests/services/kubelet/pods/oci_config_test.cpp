@@ -21,7 +21,7 @@ json::object config_of(const std::string& container, images::ImageConfig image =
     const Powers powers;
     const auto pod_object = object(pod), container_object = object(container);
     return oci_config({.pod = pod_object, .container = container_object, .image = image, .rootfs = "/r", .network_namespace = "/n",
-                       .cgroup = "/g", .limits = {}, .oom_score = 0, .host_name = "h", .variables = {{"A", "x"}}, .user = {}, .mounts = {},
+                       .process_namespace = {}, .cgroup = "/g", .limits = {}, .oom_score = 0, .host_name = "h", .variables = {{"A", "x"}}, .user = {}, .mounts = {},
                        .shared_memory = "/s", .powers = powers});
 }
 

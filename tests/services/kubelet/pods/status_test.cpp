@@ -86,6 +86,24 @@ TEST_CASE("a sidecar counts as initialised once it has started, and its readines
     CHECK(condition(status_of(state, {}, noon), "Ready") == "False");
 }
 
+TEST_CASE("an ephemeral container has a status of its own and changes nothing of the pod's") {
+    auto state = pod("Never");
+    run(state.containers[0]);
+    run(state.containers[1]);
+    auto& first = state.containers[0];
+    state.pod["spec"].as_object()["ephemeralContainers"] = json::parse(R"([{"name":"debug","image":"i"}])");
+    state.add_ephemeral();
+    state.add_ephemeral();
+    REQUIRE(state.containers.size() == 3);
+    CHECK(&first == &state.containers[0]);
+    end(state.containers[2], 1);
+    CHECK(phase_of(state) == "Running");
+    const auto status = status_of(state, {}, noon);
+    CHECK(condition(status, "Ready") == "True");
+    CHECK(kc::array_at(status, "ephemeralContainerStatuses").size() == 1);
+    CHECK(kc::array_at(status, "containerStatuses").size() == 2);
+}
+
 TEST_CASE("the status names unready containers and keeps times of conditions that stay") {
     auto state = pod("Always");
     run(state.containers[0]);

@@ -22,16 +22,28 @@ void keep_secret_names(json::object& object) {
 
 void prepare_update(json::object& object, const json::object&) { keep_secret_names(object); }
 
+bool enforces_secrets(const json::object& object) {
+    return kubeclient::object_at(object, "metadata.annotations").contains(enforce_annotation);
+}
+
 std::vector<std::string> warnings(const json::object& object) {
-    if (!kubeclient::object_at(object, "metadata.annotations").contains(enforce_annotation)) return {};
+    if (!enforces_secrets(object)) return {};
     return {std::format("metadata.annotations[{}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets",
                         enforce_annotation)};
+}
+
+// Who was warned once is not warned at each later change.
+std::vector<std::string> update_warnings(const json::object& object, const json::object& before) {
+    return enforces_secrets(before) ? std::vector<std::string>() : warnings(object);
 }
 
 }  // namespace
 
 const Rules& service_account_rules() {
-    static constexpr Rules rules{.prepare_create = keep_secret_names, .prepare_update = prepare_update, .warnings = warnings};
+    static constexpr Rules rules{.prepare_create = keep_secret_names,
+                                 .prepare_update = prepare_update,
+                                 .warnings = warnings,
+                                 .update_warnings = update_warnings};
     return rules;
 }
 

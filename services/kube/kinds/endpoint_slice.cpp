@@ -183,9 +183,8 @@ Causes check(const json::object& object, const json::object* before) {
 Causes validate(const json::object& object) { return check(object, nullptr); }
 Causes validate_update(const json::object& object, const json::object& before) { return check(object, &before); }
 
-std::vector<std::string> warnings(const json::object& object) {
+std::vector<std::string> spelling_warnings(const json::object& object) {
     std::vector<std::string> found;
-    if (text(object, "addressType") == "FQDN") found.emplace_back("spec.addressType: FQDN endpoints are deprecated");
     const auto manager = kubeclient::label(object, "endpointslice.kubernetes.io/managed-by");
     if (manager == "endpointslice-controller.k8s.io" || manager == "endpointslicemirroring-controller.k8s.io") return found;
     const auto& endpoints = array_at(object, "endpoints");
@@ -199,6 +198,14 @@ std::vector<std::string> warnings(const json::object& object) {
     return found;
 }
 
+std::vector<std::string> warnings(const json::object& object) {
+    auto found = spelling_warnings(object);
+    if (text(object, "addressType") == "FQDN") found.insert(found.begin(), "spec.addressType: FQDN endpoints are deprecated");
+    return found;
+}
+
+std::vector<std::string> update_warnings(const json::object& object, const json::object&) { return spelling_warnings(object); }
+
 }  // namespace
 
 const Rules& endpoint_slice_rules() {
@@ -207,7 +214,8 @@ const Rules& endpoint_slice_rules() {
                                  .prepare_update = prepare_update,
                                  .validate = validate,
                                  .validate_update = validate_update,
-                                 .warnings = warnings};
+                                 .warnings = warnings,
+                                 .update_warnings = update_warnings};
     return rules;
 }
 

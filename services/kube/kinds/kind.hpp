@@ -76,6 +76,8 @@ struct Kind {
     std::vector<std::pair<std::string, std::string>> (*selectable_fields)(const json::object& object) = nullptr;
     // A write of the status subresource, after spec has been put back: carries over what it must not lose.
     void (*prepare_status)(json::object& object, const json::object& before) = nullptr;
+    // The warnings of an update where they differ from those of a creation. Null: `warnings`.
+    std::vector<std::string> (*update_warnings)(const json::object& object, const json::object& before) = nullptr;
 
     std::string_view deprecation = {};  // a Warning (299) on every request for this kind, reads too, before others
 

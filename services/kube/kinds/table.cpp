@@ -45,6 +45,7 @@ Kind with_rules(Kind kind, const Rules& rules) {
     kind.validate_status = rules.validate_status;
     kind.warnings = rules.warnings;
     kind.prepare_status = rules.prepare_status;
+    kind.update_warnings = rules.update_warnings;
     return kind;
 }
 

@@ -153,6 +153,18 @@ TEST_CASE("an EndpointSlice's generation moves with its content and its labels, 
     CHECK(generation(R"({"metadata":{},"addressType":"IPv4","endpoints":[{"addresses":["192.0.2.1"]}]})", before) == 4);
 }
 
+TEST_CASE("an update warns of what it brings, not of what was there") {
+    const auto& account = kind("ServiceAccount");
+    const auto enforcing = with_metadata(R"({"annotations":{"kubernetes.io/enforce-mountable-secrets":"true"}})");
+    CHECK(account.warnings(enforcing).size() == 1);
+    CHECK(account.update_warnings(enforcing, with_metadata("{}")).size() == 1);
+    CHECK(account.update_warnings(enforcing, enforcing).empty());
+    const auto& slice = kind("EndpointSlice", "discovery.k8s.io");
+    const auto names = json::parse(R"({"addressType":"FQDN","endpoints":[{"addresses":["a.example"]}]})").as_object();
+    CHECK(slice.warnings(names).size() == 1);
+    CHECK(slice.update_warnings(names, names).empty());
+}
+
 TEST_CASE("a taint is unique by key and effect, and is reported under metadata") {
     const auto causes = kind("Node").validate(
         json::parse(R"({"spec":{"taints":[{"key":"a","effect":"NoSchedule"},{"key":"a","effect":"NoExecute"},{"key":"a","value":"v","effect":"NoSchedule"}]}})")

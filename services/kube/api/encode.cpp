@@ -19,8 +19,10 @@ http::Response object_response(const Api& api, const ResourceRequest& request, u
     }
     if (accepted.form == Accepted::Form::partial) return http::json_response(code, partial_of(object, accepted.version) + "\n");
     const auto text = json::serialize(object);
-    return http::json_response(code, std::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\"{}{}\n", gvk.kind, gvk.api_version(),
-                                                 object.empty() ? "" : ",", std::string_view(text).substr(1)));
+    return http::text_response(code,
+                               std::format("{{\"kind\":\"{}\",\"apiVersion\":\"{}\"{}{}\n", gvk.kind, gvk.api_version(), object.empty() ? "" : ",",
+                                           std::string_view(text).substr(1)),
+                               media_of(accepted));
 }
 
 }  // namespace services::kube::api

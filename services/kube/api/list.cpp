@@ -125,13 +125,14 @@ private:
 
 Lister::Lister(Api& api, const kinds::Kind& kind, Selection selection, std::size_t limit, store::Revision at, std::string after)
     : api_(api), kind_(kind), selection_(std::move(selection)), limit_(limit), at_(at) {
+    if (selection_.reads_objects()) expect_reading();
     const auto slash = after.find('/');
     if (slash != std::string::npos) last_ = {selection_.scope.resource, after.substr(0, slash), after.substr(slash + 1)};
 }
 
 Task<std::vector<Lister::Item>> Lister::next() {
     std::vector<Item> items;
-    auto size = selection_.reads_objects() ? parsed_page_max : page_max;
+    auto size = page_;
     if (limit_ > 0 && !selection_.reads_objects()) size = std::min(size, limit_ - taken_);
     auto page = co_await api_.store.list(selection_.scope, size, at_, last_.name_space, last_.name);
     at_ = page.revision;
@@ -213,6 +214,7 @@ Task<http::Response> list(Api& api, ResourceRequest& request) {
     look.table.version = look.accepted.version;
     if (look.accepted.form == Accepted::Form::table) look.table.include = included(request.query("includeObject"));
     auto lister = lister_of(api, request);
+    if (look.accepted.form != Accepted::Form::object || request.kind->from_stored) lister.expect_reading();
     std::vector<std::string> texts;
     std::optional<Status> gone;
     try {
@@ -232,7 +234,7 @@ Task<http::Response> list(Api& api, ResourceRequest& request) {
         if (i > 0) begun += ',';
         begun += std::exchange(texts[i], {});
     }
-    auto response = http::json_response(200, "");
+    auto response = http::text_response(200, "", media_of(look.accepted));
     if (lister.is_done()) response.body = std::move(begun) + "]}\n";
     else response.stream = std::make_unique<ListStream>(look, std::move(lister), std::move(begun));
     co_return response;

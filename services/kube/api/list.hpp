@@ -27,6 +27,8 @@ public:
         store::Record record;
         std::optional<json::object> object;  // in the kind's form, when it had to be read
     };
+    // The caller reads each object, so that a page must be short for the loop's sake.
+    void expect_reading() { page_ = parsed_page_max; }
     // The next items; may be empty although there are more. Error{gone}.
     Task<std::vector<Item>> next();
     [[nodiscard]] bool is_done() const { return is_done_; }
@@ -41,7 +43,7 @@ private:
     Api& api_;
     const kinds::Kind& kind_;
     Selection selection_;
-    std::size_t limit_, taken_ = 0;
+    std::size_t limit_, taken_ = 0, page_ = page_max;
     store::Revision at_;
     store::Key last_;
     bool is_done_ = false, has_more_ = false;

@@ -4,7 +4,6 @@
 #include <map>
 #include <ranges>
 
-#include "services/kube/api/request.hpp"
 #include "services/kube/api/status.hpp"
 
 namespace services::kube::api {
@@ -40,9 +39,10 @@ std::vector<Clause> clauses_of(std::string_view accept) {
 
 }  // namespace
 
+std::string media_of(const Accepted& accepted) { return accepted.is_yaml ? "application/yaml" : "application/json"; }
+
 Accepted negotiate(const http::Request& request, bool is_list, bool has_forms) {
     Accepted accepted;
-    if (const auto* pretty = request.query_value("pretty")) accepted.is_pretty = *pretty == "1" || *pretty == "true";
     const auto header = request.headers.get("Accept");
     const auto clauses = clauses_of(header);
     if (clauses.empty()) return accepted;

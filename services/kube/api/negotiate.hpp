@@ -1,5 +1,5 @@
 // Which form an answer takes (trap 3): Accept's clauses are read in order and the first that can be served wins; one with
-// an unknown `as=` is skipped. Answers are JSON; a client that takes nothing but protobuf is refused.
+// an unknown `as=` is skipped. Answers are JSON, under the name of YAML too; a client that takes nothing but protobuf is refused.
 #pragma once
 
 #include <string>
@@ -13,8 +13,9 @@ struct Accepted {
     enum class Form { object, table, partial } form = Form::object;
     std::string version = "v1";  // of meta.k8s.io, for table and partial
     bool is_yaml = false;
-    bool is_pretty = false;      // query pretty
 };
+// "application/json", or "application/yaml": JSON is YAML, and is not laid out anew for it.
+std::string media_of(const Accepted& accepted);
 
 // `is_list`: the answer is a list, whose partial form has a name of its own. `has_forms`: Table and PartialObjectMetadata
 // can be had. StatusError 406.

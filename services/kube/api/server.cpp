@@ -292,7 +292,7 @@ http::Response Server::health(const http::Request& request) const {
         const auto name = path.substr(what.size() + 1);
         const auto found = std::ranges::find(checks, name, &Check::name);
         if (found == checks.end()) return no_such_path();
-        return found->is_well ? plain_response(200, "ok") : plain_response(500, std::format("internal server error: {} failed: reason withheld\n", name));
+        return found->is_well ? http::text_response(200, "ok") : plain_response(500, std::format("internal server error: {} failed: reason withheld\n", name));
     }
     std::string text;
     bool all_well = true;

@@ -46,6 +46,7 @@ class WatchStream : public http::BodyReader {
 public:
     WatchStream(Api& api, Plan plan) : api_(api), plan_(std::move(plan)), next_bookmark_(Steady::now() + bookmark_every) {
         if (plan_.sends_initial_events) initial_.emplace(api_, *plan_.kind, plan_.selection, 0, 0, "");
+        if (initial_ && needs_object()) initial_->expect_reading();
     }
 
     Task<std::string> read() override {

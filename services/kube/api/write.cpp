@@ -1,6 +1,8 @@
 #include "services/kube/api/write.hpp"
 
 #include <algorithm>
+#include <array>
+#include <format>
 
 #include "hal/base/bytes.hpp"
 #include "services/kube/api/admission.hpp"
@@ -65,8 +67,8 @@ void check_revision(const kinds::Kind& kind, const json::object& object, const S
                                                kind.plural, kind.is_namespaced ? std::string(kubeclient::namespace_of(before.object)) + "/" : "", name,
                                                uid, old_uid)));
     if (revision.empty() || revision == "0") {
-        // The strategies that do not allow an unconditional update.
-        if (kind.plural == "leases" || kind.plural == "endpointslices") {
+        // The one strategy that does not allow an unconditional update.
+        if (kind.plural == "leases") {
             kinds::Report report;
             report.invalid(kinds::Path("metadata.resourceVersion"), 0, "must be specified for an update");
             throw StatusError(invalid(kind, name, report.take()));
@@ -80,6 +82,12 @@ void check_revision(const kinds::Kind& kind, const json::object& object, const S
     }
     if (revision != text(before.object, "metadata.resourceVersion"))
         throw StatusError(conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again"));
+}
+
+// The strategies with AllowCreateOnUpdate: a PUT makes what is not there.
+bool is_made_by_update(const kinds::Kind& kind) {
+    constexpr auto plurals = std::to_array<std::string_view>({"endpoints", "events", "leases", "services"});
+    return std::ranges::contains(plurals, kind.plural);
 }
 
 // rest.BeforeUpdate: what an update never changes.
@@ -211,7 +219,9 @@ Task<json::object> update_object(Api& api, ResourceRequest& request, const kinds
         append(causes, kind.validate_update(object, before.object));
     }
     throw_if_invalid(kind, object, causes);
-    if (!is_status && kind.warnings)
+    if (!is_status && kind.update_warnings)
+        for (auto& warning : kind.update_warnings(object, before.object)) request.warnings.push_back(std::move(warning));
+    else if (!is_status && kind.warnings)
         for (auto& warning : kind.warnings(object)) request.warnings.push_back(std::move(warning));
     auto reservation = reserve_for_update(api, request, kind, object, before.object);
     if (is_same(object, before.object)) co_return before.object;
@@ -242,7 +252,11 @@ Task<http::Response> update(Api& api, ResourceRequest& request) {
         throw StatusError(bad_request(std::format("the name of the object ({}) does not match the name on the URL ({})", name, request.name)));
     check_place(request, kind, object);
     auto before = co_await find_object(api, kind, request.name_space, request.name);
-    if (!before) throw StatusError(not_found(kind, request.name));
+    if (!before) {
+        if (!is_made_by_update(kind) || !text(object, "metadata.resourceVersion").empty()) throw StatusError(not_found(kind, request.name));
+        object = co_await create_object(api, request, kind, std::move(object));
+        co_return object_response(api, request, 201, kind.gvk, std::move(object));
+    }
     object = co_await update_object(api, request, kind, *std::move(before), std::move(object));
     co_return object_response(api, request, 200, kind.gvk, std::move(object));
 }

@@ -67,6 +67,15 @@ TEST_CASE("an update of a version that is gone is a conflict, one without a vers
     CHECK(cluster.send("PUT", std::string(maps) + "/a", config_map("a", {{"k", "3"}})).status == 200);
 }
 
+TEST_CASE("a PUT makes a Lease that is not there, but no ConfigMap, and a Lease is never changed without a version") {
+    Cluster cluster;
+    const auto lease = std::string("/apis/coordination.k8s.io/v1/namespaces/shop/leases/box");
+    const json::object object{{"metadata", json::object{{"name", "box"}}}, {"spec", json::object{{"leaseDurationSeconds", 40}}}};
+    CHECK(cluster.send("PUT", lease, object).status == 201);
+    CHECK(cluster.send("PUT", lease, object).status == 422);
+    CHECK(cluster.send("PUT", std::string(maps) + "/a", config_map("a")).status == 404);
+}
+
 TEST_CASE("an update that changes nothing keeps the revision") {
     Cluster cluster;
     const auto first = parsed(cluster.send("POST", maps, config_map("a", {{"k", "1"}})));

@@ -1,5 +1,7 @@
 // Affinity of a PodSpec: to nodes, and to or away from other pods.
 #include <algorithm>
+#include <map>
+#include <set>
 #include <string>
 
 #include "services/kube/kinds/labels.hpp"
@@ -138,17 +140,20 @@ void check_label_keys(Report& report, const Path& path, const json::object& term
     std::set<std::string_view> selected;
     for (const auto& label : object_at(term, "labelSelector.matchLabels"))
         selected.insert(std::string_view(label.key().data(), label.key().size()));
+    std::map<std::string_view, std::size_t> places;  // of keys in matchLabelKeys, the last of equal ones
+    for (std::size_t at = 0; at < matched.size(); ++at) places[as_text(matched[at])] = at;
     for (const auto& expression : array_at(term, "labelSelector.matchExpressions")) {
         const auto key = text(as_object(expression), "key");
-        const auto own = std::ranges::find_if(matched, [&](const auto& value) { return as_text(value) == key; });
-        if (!selected.insert(key).second && own != matched.end())
-            report.invalid(path.index(static_cast<std::size_t>(own - matched.begin())), json::value(key),
-                           "exists in both matchLabelKeys and labelSelector");
+        const auto own = places.find(key);
+        if (!selected.insert(key).second && own != places.end())
+            report.invalid(path.index(own->second), json::value(key), "exists in both matchLabelKeys and labelSelector");
     }
+    std::set<std::string_view> unwanted;
+    for (const auto& key : mismatched) unwanted.insert(as_text(key));
     std::size_t at = 0;
     for (const auto& key : matched) {
         const auto key_path = path.child("matchLabelKeys").index(at++);
-        if (std::ranges::contains(mismatched, key))
+        if (unwanted.contains(as_text(key)))
             report.invalid(key_path, key, "exists in both matchLabelKeys and mismatchLabelKeys");
     }
 }

@@ -51,6 +51,8 @@ void check_pages(Report& report, const Path& path, std::string_view name, const 
         report.invalid(path, amount, std::format("{} is not positive integer multiple of {}", as_text(amount), name));
 }
 
+constexpr std::size_t known_claims_characters_max = 4'000'000;  // in all causes of a pod
+
 void check_claims(PodSpecCheck& check, const Path& path, const json::array& claims) {
     auto& report = check.report;
     std::set<std::string> taken;
@@ -72,13 +74,14 @@ void check_claims(PodSpecCheck& check, const Path& path, const json::array& clai
             }
             if (taken.contains(key)) report.duplicate(claim_path, json::value(key));
             else if (request.empty())
-                for (const auto& other : taken)
-                    if (other.substr(0, other.find('/')) == name) report.duplicate(claim_path, json::value(name));
+                for (auto other = taken.lower_bound(key + "/"); other != taken.end() && other->starts_with(key + "/"); ++other)
+                    report.duplicate(claim_path, json::value(name));
             taken.insert(std::move(key));
         }
         if (check.claims.contains(name)) continue;
         std::string known;
         for (const auto claim : check.claims) known += (known.empty() ? ": " : ", ") + std::string(claim);
+        if ((check.claims_told += known.size()) > known_claims_characters_max) return;  // each wrong name tells all right ones
         report.add({"FieldValueNotFound",
                     std::format("Not found: {}: must be one of the names in pod.spec.resourceClaims{}", go_quoted(name),
                                 known.empty() ? " which is empty" : known),

@@ -17,6 +17,7 @@ struct PodSpecCheck {
     const json::object* metadata;                               // of the Pod; null in a template
     std::map<std::string_view, const json::object*> volumes{};  // those that are valid, by name
     std::set<std::string_view> claims{};                        // names of spec.resourceClaims
+    std::size_t claims_told = 0;                                // characters of them in causes
     std::optional<std::int64_t> grace_seconds{};
     bool has_host_users = true;
 };

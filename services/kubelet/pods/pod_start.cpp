@@ -164,7 +164,11 @@ Task<> PodWorker::start_container(ContainerState& container) {
         if (error.code() == Code::cancelled) throw;
         failure = error.what();
     }
-    if (failure.empty()) co_return;
+    if (failure.empty()) {
+        report_.set();
+        co_await checkpoint();
+        co_return;
+    }
     event("Warning", "Failed", "Error: " + failure, &container);
     co_await remove_container(id);
     refuse(container, container.waiting_reason, failure);
@@ -204,8 +208,7 @@ Task<> PodWorker::launch(ContainerState& container, images::Image image, std::st
     container.image = kc::text(spec, "image");
     container.image_id = image.id;
     container.stop_signal = stop_signal_of(spec, image.config);
-    container.is_started = !spec.contains("startupProbe");
-    container.is_ready = container.is_started && !spec.contains("readinessProbe");
+    container.is_started = container.is_ready = false;
     live.end.reset();
     live.is_killed = false;
     live.reason.clear();
@@ -214,18 +217,25 @@ Task<> PodWorker::launch(ContainerState& container, images::Image image, std::st
     fs::create_directories(log_link(container).parent_path(), ignored);
     fs::create_symlink(log, log_link(container), ignored);
     watch(container.name, id);
-    co_await checkpoint();
-    report_.set();
-    if (const auto* hook = kc::field(spec, "lifecycle.postStart")) {
-        const auto failure = co_await run_hook(hook->as_object(), id);
-        if (!failure.empty()) {
-            hal::log::warn("kubelet", "pod {}: postStart of {}: {}", kc::key_of(state_.pod), container.name, failure);
-            event("Warning", "FailedPostStartHook", "PostStartHook failed", &container);
-            begin_kill(container.name, grace(), "FailedPostStartHook");
-            co_return;
-        }
+    if (const auto* hook = kc::field(spec, "lifecycle.postStart"))
+        tasks_.spawn("postStart of " + container.name, run_post_start(container.name, hook->as_object(), id));
+    else
+        begin_probes(container);
+}
+
+// Until the hook has passed the container counts neither as started nor as ready.
+Task<> PodWorker::run_post_start(std::string name, json::object hook, std::string id) {
+    const auto failure = co_await run_hook(std::move(hook), id);
+    auto& container = *state_.find(name);
+    if (container.id != id || !container.is_running()) co_return;
+    if (failure.empty()) {
+        begin_probes(container);
+    } else {
+        hal::log::warn("kubelet", "pod {}: postStart of {}: {}", kc::key_of(state_.pod), name, failure);
+        event("Warning", "FailedPostStartHook", "PostStartHook failed", &container);
+        begin_kill(name, grace(), "FailedPostStartHook");
     }
-    start_probes(container);
+    wake_.set();
 }
 
 Task<json::object> PodWorker::configure(ContainerState& container, images::Image image, std::string id) {
@@ -290,10 +300,13 @@ std::vector<Mount> PodWorker::file_mounts(const ContainerState& container, const
     return mounts;
 }
 
-void PodWorker::start_probes(ContainerState& container) {
+void PodWorker::begin_probes(ContainerState& container) {
     if (!container.is_running()) return;
+    const auto& spec = state_.spec_of(container);
+    container.is_started = container.is_started || !spec.contains("startupProbe");
+    container.is_ready = container.is_ready || (container.is_started && !spec.contains("readinessProbe"));
     parts_.prober.start({.pod = state_.pod,
-                         .container = state_.spec_of(container),
+                         .container = spec,
                          .address = state_.addresses.empty() ? "" : state_.addresses.front(),
                          .started = container.started,
                          .is_started = container.is_started});

@@ -149,7 +149,7 @@ void PodWorker::adopt() {
         if (is_same_boot && std::ranges::contains(parts_.runtime.known(), container.id)) {
             if (const auto image = parts_.images.find(container.image_id)) parts_.images.hold(container.id, image->layers);
             watch(container.name, container.id);
-            start_probes(container);
+            begin_probes(container);
             continue;
         }
         std::error_code ignored;
@@ -176,7 +176,10 @@ Task<> PodWorker::sync() {
         for (std::size_t each = 0; each < state_.containers.size(); ++each)  // some may be added meanwhile
             if (!state_.containers[each].is_init) co_await run_one(state_.containers[each]);
     settle();
-    if (!state_.final_phase.empty()) co_await end_pod();
+    if (state_.final_phase.empty())
+        co_await checkpoint();  // readiness too: the next process goes on with it, so that no Service loses an endpoint
+    else
+        co_await end_pod();
 }
 
 // True once the containers proper may run.

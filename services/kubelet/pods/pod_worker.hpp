@@ -81,7 +81,8 @@ private:
     void refuse(ContainerState& container, std::string reason, std::string message);
     void watch(const std::string& name, const std::string& id);
     Task<> wait_end(std::string name, std::string id, std::filesystem::path log);
-    void start_probes(ContainerState& container);
+    Task<> run_post_start(std::string name, json::object hook, std::string id);
+    void begin_probes(ContainerState& container);
     [[nodiscard]] std::vector<Mount> file_mounts(const ContainerState& container, const json::object& spec) const;
 
     // pod_end.cpp: taking down.

@@ -91,8 +91,8 @@ public:
     // Makes conmon open its log file again, after it was renamed.
     void reopen_log(const std::string& id) const;
 
-    // Throws Error{not_found} when the container does not run. A command that cannot be executed ends with exit code 126
-    // or 127 and crun's message on its standard error.
+    // Throws Error{not_found} when the container does not run. A command that cannot be executed ends with an exit
+    // code other than 0 and crun's message on its standard error.
     Task<std::unique_ptr<Exec>> exec(std::string id, ExecRequest request);
     Task<Attachment> attach(std::string id);
     // Sets the size of the container's own terminal.

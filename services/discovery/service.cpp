@@ -13,12 +13,11 @@
 
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
-#include "hal/net/tls.hpp"
 #include "services/discovery/forwarder.hpp"
 #include "services/discovery/server.hpp"
 #include "services/discovery/zone.hpp"
-#include "services/http/client.hpp"
 #include "services/http/server.hpp"
+#include "services/kubeclient/connection.hpp"
 #include "services/kubeclient/informer.hpp"
 
 namespace services::discovery {
@@ -116,26 +115,6 @@ http::Response Discovery::metrics(const ServerCounts& counts) const {
     return http::text_response(200, std::move(text), "text/plain; version=0.0.4; charset=utf-8");
 }
 
-http::Handler api_handler(const config::Service& service, std::unique_ptr<http::Client>& client) {
-    auto address = service.api_server;
-    http::ClientOptions options;
-    if (address.starts_with("https://")) {
-        address.erase(0, 8);
-        hal::net::TlsClientOptions tls;
-        tls.ca_pem = service.credential("ca.crt");
-        tls.certificate_pem = service.credential("client.crt");
-        tls.key_pem = service.credential("client.key");
-        options.tls = hal::net::TlsClientContext::make(tls);
-    } else if (address.starts_with("http://")) {
-        address.erase(0, 7);
-    }
-    while (address.ends_with('/')) address.pop_back();
-    options.origin = hal::net::Endpoint::parse(address);
-    options.server_name = options.origin.address;
-    client = std::make_unique<http::Client>(service.executor, std::move(options));
-    return client->handler();
-}
-
 Task<http::Response> at_once(http::Response response) { co_return response; }
 
 }  // namespace
@@ -151,8 +130,8 @@ Task<> run(config::Service& service) {
     for (const int descriptor : service.datagram_sockets["dns"]) server.listen_udp(descriptor);
     for (auto& listener : service.listeners["dns"]) server.listen_tcp(std::move(listener));
 
-    std::unique_ptr<http::Client> connection;
-    kc::Client client(api_handler(service, connection), {});
+    kc::Connection connection(service);
+    kc::Client client = connection.client();
     kc::Informer services(service.executor, client, kc::resources::services);
     kc::Informer slices(service.executor, client, kc::resources::endpoint_slices);
     const auto note = [&discovery](bool is_changed) {

@@ -1,7 +1,6 @@
 #include "services/kube/service.hpp"
 
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/parse.hpp>
 
 #include <filesystem>
 
@@ -45,8 +44,7 @@ auth::Authenticator::FindUid uid_finder(store::Store& store) {
         return [](store::Store& from, store::Key key) -> Task<std::optional<std::string>> {
             const auto record = co_await from.get(std::move(key));
             if (!record) co_return std::nullopt;
-            const auto object = boost::json::parse(*record->value);
-            co_return std::string(kubeclient::uid_of(object.as_object()));
+            co_return std::string(kubeclient::uid_of(api::read_stored(*record->value)));
         }(store, {std::move(resource), std::move(name_space), std::move(name)});
     };
 }
@@ -57,7 +55,7 @@ Task<> adopt_addresses(store::Store& store, api::Addresses& addresses) {
     for (bool has_more = true; has_more;) {
         auto page = co_await store.list({"services", "", ""}, services_page, 0, after_namespace, after_name);
         for (const auto& record : page.records) {
-            addresses.adopt(boost::json::parse(*record.value).as_object());
+            addresses.adopt(api::read_stored(*record.value));
             after_namespace = record.key.name_space;
             after_name = record.key.name;
         }

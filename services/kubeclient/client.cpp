@@ -26,6 +26,7 @@ const Resource leases{"coordination.k8s.io", "v1", "leases"};
 namespace {
 
 constexpr std::size_t body_bytes_max = 64 * 1024 * 1024;   // one page of a list
+constexpr std::size_t nesting_max = 1300;                  // of an object as deep as the API server takes it, in a list
 constexpr std::size_t event_bytes_max = 16 * 1024 * 1024;  // one line of a watch
 
 hal::Code code_of(unsigned status, std::string_view reason) {
@@ -53,7 +54,9 @@ ApiError error_of(unsigned status, json::object body) {
 
 json::object parse_object(std::string_view body) {
     boost::system::error_code failure;
-    auto value = json::parse(body, failure);
+    json::parse_options options;
+    options.max_depth = nesting_max;
+    auto value = json::parse(body, failure, {}, options);
     if (failure || !value.is_object())
         throw hal::Error(hal::Code::corrupt, "the API server's answer is not a JSON object: " + std::string(body.substr(0, 120)));
     return std::move(value.get_object());

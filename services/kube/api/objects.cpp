@@ -23,6 +23,9 @@ void drop_type(json::object& object) {
     object.erase("apiVersion");
 }
 
+// Above what a body may hold (schema: 1,000), so that nothing is stored that could not be read again.
+constexpr std::size_t stored_depth_max = 1200;
+
 constexpr std::string_view modified = "the object has been modified; please apply your changes to the latest version and try again";
 
 }  // namespace
@@ -31,8 +34,14 @@ store::Key key_of(const kinds::Kind& kind, std::string_view name_space, std::str
     return {resource_of(stored_kind(kind)), std::string(name_space), std::string(name)};
 }
 
+json::object read_stored(const std::string& text) {
+    json::parse_options options;
+    options.max_depth = stored_depth_max;
+    return json::parse(text, {}, options).as_object();
+}
+
 json::object read_value(const kinds::Kind& kind, const std::string& text) {
-    auto object = json::parse(text).as_object();
+    auto object = read_stored(text);
     if (kind.from_stored) {
         object = kind.from_stored(object);
         drop_type(object);

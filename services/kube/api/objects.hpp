@@ -16,7 +16,8 @@ struct Stored {
 };
 
 store::Key key_of(const kinds::Kind& kind, std::string_view name_space, std::string_view name);
-// The text of a record in the form of `kind`; parses only when the kind is stored as another.
+// The text of a record as it is stored, and in the form of `kind`. As deep as a client may have written it.
+json::object read_stored(const std::string& text);
 json::object read_value(const kinds::Kind& kind, const std::string& text);
 
 // Empty when absent.

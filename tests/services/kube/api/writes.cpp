@@ -173,6 +173,24 @@ TEST_CASE("a namespace that is not there or that ends takes nothing new") {
           "configmaps \"a\" is forbidden: unable to create new content in namespace shop because it is being terminated");
 }
 
+TEST_CASE("what was stored can be read again, however deep it is") {
+    Cluster cluster;
+    const auto make = [&](std::string_view name, std::size_t depth) {
+        std::string fields;
+        for (std::size_t i = 0; i < depth; ++i) fields += "{\"f:a\":";
+        fields += "{}" + std::string(depth, '}');
+        auto asked = Cluster::request("POST", maps);
+        asked.headers.set("Content-Type", "application/json");
+        asked.body = R"({"metadata":{"name":")" + std::string(name) + R"(","managedFields":[{"manager":"m","operation":"Update","apiVersion":"v1",)" +
+                     R"("time":"2026-11-24T12:00:00Z","fieldsType":"FieldsV1","fieldsV1":)" + fields + "}]}}";
+        return cluster.send(std::move(asked)).status;
+    };
+    CHECK(make("flat", 3) == 201);
+    for (const std::size_t depth : {100, 900, 1300, 20'000}) make("deep" + std::to_string(depth), depth);
+    CHECK(cluster.get(std::string(maps) + "?labelSelector=%21x").status == 200);
+    CHECK(cluster.get(std::string(maps) + "/flat").status == 200);
+}
+
 TEST_CASE("a body one byte over the bound is refused, whatever it says") {
     Cluster cluster;
     struct Text : http::BodyReader {

@@ -79,6 +79,50 @@ TEST_CASE("a list longer than a page of the store is streamed whole") {
     CHECK(names_of(list).size() == count);
 }
 
+TEST_CASE("a large answer is compressed for who takes it, a small one and a watch never") {
+    Cluster cluster;
+    const json::object large{{"metadata", json::object{{"name", "large"}}}, {"data", json::object{{"k", std::string(200 * 1024, 'x')}}}};
+    REQUIRE(cluster.send("POST", maps, large).status == 201);
+    make(cluster, "small");
+    const auto ask = [&](const std::string& target, const std::string& accepted) {
+        auto asked = Cluster::request("GET", target);
+        asked.headers.set("Accept-Encoding", accepted);
+        return cluster.run(cluster.server.handle(std::move(asked)));
+    };
+    const auto packed = ask(std::string(maps) + "/large", "gzip");
+    CHECK(packed.headers.get("Content-Encoding") == "gzip");
+    CHECK(packed.body.starts_with("\x1f\x8b"));
+    CHECK(packed.body.size() < 4096);
+    CHECK(ask(std::string(maps) + "/large", "identity").headers.find("Content-Encoding") == nullptr);
+    CHECK(ask(std::string(maps) + "/small", "gzip").headers.find("Content-Encoding") == nullptr);
+    CHECK(ask(std::string(maps) + "?watch=1&timeoutSeconds=1", "gzip").headers.find("Content-Encoding") == nullptr);
+}
+
+TEST_CASE("every answer names its audit id, and a kind on its way out is warned about once") {
+    Cluster cluster;
+    auto asked = Cluster::request("GET", "/api/v1/namespaces/shop/endpoints");
+    asked.headers.set("Audit-ID", "mine");
+    const auto answer = cluster.send(std::move(asked));
+    CHECK(answer.headers.get("Audit-Id") == "mine");
+    CHECK(answer.headers.get("Cache-Control") == "no-cache, private");
+    CHECK(answer.headers.get("Warning") == "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\"");
+    CHECK(cluster.get(maps).headers.find("Warning") == nullptr);
+    CHECK(cluster.get(maps).headers.get("Audit-Id").size() == 36);
+}
+
+TEST_CASE("health is told check by check, and readiness only once the server says so") {
+    Cluster cluster;
+    CHECK(cluster.get("/livez").body == "ok");
+    CHECK(cluster.get("/readyz").status == 500);
+    cluster.server.mark_ready();
+    CHECK(cluster.get("/readyz").body == "ok");
+    CHECK(cluster.get("/readyz?verbose").body.contains("[+]etcd ok\n"));
+    CHECK(cluster.get("/readyz/nope").status == 404);
+    CHECK(cluster.get("/metrics").body.contains("branchbox_store_revision"));
+    cluster.server.begin_drain();
+    CHECK(cluster.get("/readyz").status == 500);
+}
+
 TEST_CASE("selectors pick by label and field, and say what they cannot read") {
     Cluster cluster;
     make(cluster, "a", {{"tier", "front"}});

@@ -117,6 +117,8 @@ public:
     void prepare();
     Task<> run_all();
     Task<> stop_all();
+    // The service that runs pods is told anew what it must do at its end, then all stop.
+    Task<> stop_with_pods();
     void reload();
 
 private:
@@ -127,6 +129,7 @@ private:
     Status status() const;
 
     const GuardOptions& options_;
+    bool stops_pods_;
     fs::path file_;
     hal::SystemClock clock_;
     hal::process::Cgroups cgroups_;
@@ -145,6 +148,7 @@ private:
 
 Guard::Guard(asio::io_context& loop, const GuardOptions& options)
     : options_(options),
+      stops_pods_(options.stops_pods),
       file_(options.config.empty() ? options.root / "etc/branchbox/config.yaml" : options.config),
       place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root), -1},
       since_(clock_.wall()),
@@ -202,7 +206,7 @@ Context Guard::context_for(const ServiceRow& row) {
     Context context;
     context.site = site_;
     context.settings = configuration_.section(row.name);
-    context.stops_pods = options_.stops_pods;
+    context.stops_pods = stops_pods_;
     context.api_server = "https://127.0.0.1:6443";
     const auto api = std::ranges::find_if(keepers_, [](const auto& keeper) { return keeper->row().is_api_server; });
     if (api != keepers_.end()) context.api_server = "https://127.0.0.1:" + std::to_string((*api)->endpoint("api").value().port);
@@ -225,9 +229,22 @@ Task<> Guard::run_all() {
 Task<> Guard::stop_all() {
     hal::log::info(area, "stopping");
     // The API server last: the others say good-bye to it.
-    for (auto& keeper : keepers_ | std::views::reverse) co_await keeper->stop();
+    for (auto& keeper : keepers_ | std::views::reverse)
+        co_await keeper->stop(stops_pods_ && keeper->row().runs_pods ? pods_stop_time_max : stop_time_max);
     cgroups_.remove(place_.group);
     group_.cancel();
+}
+
+Task<> Guard::stop_with_pods() {
+    if (!stops_pods_) {
+        stops_pods_ = true;
+        for (auto& keeper : keepers_) {
+            if (!keeper->row().runs_pods) continue;
+            keeper->renew();
+            if (!co_await keeper->wait_ready(stop_time_max)) hal::log::warn(area, "{} is not ready to end its pods", keeper->row().name);
+        }
+    }
+    co_await stop_all();
 }
 
 void Guard::reload() {
@@ -298,9 +315,9 @@ void run(const GuardOptions& options) {
     Guard guard(loop, options);
     guard.prepare();
     hal::async::TaskGroup group(loop.get_executor(), "run", 2);
-    asio::signal_set ends(loop, SIGINT, SIGTERM), reloads(loop, SIGHUP);
-    ends.async_wait([&](const boost::system::error_code& failure, int) {
-        if (!failure) group.spawn("stop", guard.stop_all());
+    asio::signal_set ends(loop, SIGINT, SIGTERM, SIGQUIT), reloads(loop, SIGHUP);
+    ends.async_wait([&](const boost::system::error_code& failure, int signal) {
+        if (!failure) group.spawn("stop", signal == SIGQUIT ? guard.stop_with_pods() : guard.stop_all());
     });
     const std::function<void()> await_reload = [&] {
         reloads.async_wait([&](const boost::system::error_code& failure, int) {

@@ -16,6 +16,7 @@ namespace firmware::guard {
 inline constexpr std::chrono::milliseconds restart_delay_min{100};
 inline constexpr std::chrono::seconds restart_delay_max{10};
 inline constexpr std::chrono::seconds stop_time_max{15};  // a service that takes longer to end is killed
+inline constexpr std::chrono::seconds pods_stop_time_max{90};  // the one that ends its pods first
 
 struct GuardOptions {
     std::filesystem::path root = "/";
@@ -23,7 +24,7 @@ struct GuardOptions {
     bool stops_pods = false;
 };
 
-// Until SIGINT or SIGTERM. SIGHUP reads the configuration again; a service whose section changed is started anew. A
+// Until SIGINT or SIGTERM, or SIGQUIT, which ends the pods too. SIGHUP reads the configuration again; a service whose section changed is started anew. A
 // configuration that does not hold is reported, and the last good one (at first: the defaults) runs. Throws hal::Error for
 // what cannot be bound or made, Error{exists} when another guard has this root.
 void run(const GuardOptions& options);

@@ -70,7 +70,7 @@ unsigned user_of(const ServiceRow& row, const fs::path& root) {
 }
 
 Keeper::Keeper(const ServiceRow& row, const Place& place, std::function<Context()> context)
-    : row_(row), place_(place), context_(std::move(context)), stopping_(place.executor), ended_(place.executor) {}
+    : row_(row), place_(place), context_(std::move(context)), stopping_(place.executor), ended_(place.executor), ready_(place.executor) {}
 
 Keeper::~Keeper() = default;
 
@@ -115,7 +115,8 @@ hal::process::Pipe Keeper::start() {
     const auto file = hand_over(command, sockets, context, pipe.write.get());
     child_.emplace(hal::process::spawn(command));
     since_ = place_.clock->wall();
-    is_ready_ = is_renewed_ = false;
+    ready_.clear();
+    is_renewed_ = false;
     problems_.clear();
     join_group(child_->pid());
     return pipe;
@@ -154,7 +155,8 @@ Task<> Keeper::keep() {
         const auto exit = co_await child_->wait();
         child_.reset();
         co_await listening.join();  // the pipe ended with the process
-        const bool was_ready = std::exchange(is_ready_, false);
+        const bool was_ready = ready_.is_set();
+        ready_.clear();
         if (stopping_.is_set()) break;
         ++restarts_;
         if (is_renewed_) continue;
@@ -193,7 +195,7 @@ Task<> Keeper::listen_to(hal::process::Descriptor pipe) {
 void Keeper::heard(std::string_view line) {
     constexpr std::string_view problems = "PROBLEMS=";
     if (line == "READY=1") {
-        is_ready_ = true;
+        ready_.set();
         hal::log::info(area, "{} is ready after {} ms", row_.name,
                        std::chrono::duration_cast<std::chrono::milliseconds>(place_.clock->wall() - since_).count());
     } else if (line.starts_with(problems)) {
@@ -206,16 +208,19 @@ void Keeper::heard(std::string_view line) {
     }
 }
 
+Task<bool> Keeper::wait_ready(std::chrono::steady_clock::duration limit) { co_return co_await ready_.wait_for(limit); }
+
 void Keeper::renew() {
     is_renewed_ = true;
+    ready_.clear();
     if (child_) child_->kill(SIGTERM);
 }
 
-Task<> Keeper::stop() {
+Task<> Keeper::stop(std::chrono::seconds limit) {
     stopping_.set();
     if (child_) child_->kill(SIGTERM);
-    if (!co_await ended_.wait_for(stop_time_max) && child_) {
-        hal::log::error(area, "{} did not end within {} s and is killed", row_.name, stop_time_max.count());
+    if (!co_await ended_.wait_for(limit) && child_) {
+        hal::log::error(area, "{} did not end within {} s and is killed", row_.name, limit.count());
         child_->kill(SIGKILL);
         co_await ended_.wait();
     }

@@ -41,13 +41,15 @@ public:
     hal::async::Task<> keep();
     // Ends the process of the moment; keep() starts the next at once, with a new context.
     void renew();
-    // Ends it for good: SIGTERM, after stop_time_max SIGKILL. keep() returns.
-    hal::async::Task<> stop();
+    // Returns when the process of the moment, or a later one, has said that it is ready; false after `limit`.
+    hal::async::Task<bool> wait_ready(std::chrono::steady_clock::duration limit);
+    // Ends it for good: SIGTERM, after `limit` SIGKILL. keep() returns.
+    hal::async::Task<> stop(std::chrono::seconds limit);
 
     [[nodiscard]] const ServiceRow& row() const { return row_; }
     // 0: none runs at this moment.
     [[nodiscard]] pid_t pid() const { return child_ ? child_->pid() : 0; }
-    [[nodiscard]] bool is_ready() const { return is_ready_; }
+    [[nodiscard]] bool is_ready() const { return ready_.is_set(); }
     [[nodiscard]] unsigned restarts() const { return restarts_; }
     [[nodiscard]] hal::WallTime since() const { return since_; }
     [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
@@ -73,8 +75,8 @@ private:
     std::function<Context()> context_;
     std::vector<Bound> sockets_;
     std::optional<hal::process::Child> child_;
-    hal::async::Event stopping_, ended_;
-    bool is_ready_ = false, is_renewed_ = false;
+    hal::async::Event stopping_, ended_, ready_;
+    bool is_renewed_ = false;
     unsigned restarts_ = 0;
     hal::WallTime since_{};
     std::vector<std::string> problems_;

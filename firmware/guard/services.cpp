@@ -22,9 +22,9 @@ constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
 constexpr Port kubelet_ports[] = {{"api", 10250}};
 
 constexpr ServiceRow table[] = {
-    {"kube", kube_ports, "", "", true, true, false, 256 * mebibyte, services::kube::run},
-    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, 128 * mebibyte, services::discovery::run},
-    {"kubelet", kubelet_ports, "system:node:", "system:nodes", true, false, true, 256 * mebibyte, services::kubelet::run},
+    {"kube", kube_ports, "", "", true, true, false, false, 256 * mebibyte, services::kube::run},
+    {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, false, 128 * mebibyte, services::discovery::run},
+    {"kubelet", kubelet_ports, "system:node:", "system:nodes", true, false, true, true, 256 * mebibyte, services::kubelet::run},
 };
 
 }  // namespace

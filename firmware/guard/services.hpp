@@ -35,6 +35,7 @@ struct ServiceRow {
     bool has_serving_certificate;
     bool is_api_server;  // gets the API server's further credentials; the admin kubeconfig names its port "api"
     bool is_root;             // stays root; else it runs as a user of its own, sandboxed
+    bool runs_pods;           // what it started runs on without it, unless it is told to end that too
     std::int64_t memory_bytes_max;  // of its control group, under the guard
     hal::async::Task<> (*run)(services::config::Service&);
     [[nodiscard]] Identity identity(std::string_view site) const;

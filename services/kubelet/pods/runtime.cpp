@@ -117,6 +117,7 @@ Task<pid_t> Runtime::State::launch(Creation creation) {
                          "-b", bundle.string(), "-p", (bundle / "pid").string(), "-P", (bundle / "conmon.pid").string(),
                          "-l", "k8s-file:" + creation.log_file.string(), "--exit-dir", (options.run_folder / "exits").string(),
                          "--full-attach", "--no-sync-log"};
+    command.folder = bundle.string();  // it drops a file `oom` where it runs
     if (creation.has_terminal) command.arguments.emplace_back("-t");
     if (creation.has_stdin) command.arguments.emplace_back("-i");
     if (creation.has_stdin && !creation.stdin_once) command.arguments.emplace_back("--leave-stdin-open");

@@ -66,6 +66,8 @@ Task<json::object> store_object(Api& api, const ResourceRequest& request, const 
                                 store::Revision expected) {
     const std::string name_space(kubeclient::namespace_of(object)), name(kubeclient::name_of(object));
     drop_type(object);
+    // Holds the revision's place among the members, which are put in the order of the real server's.
+    if (!request.is_dry_run) object["metadata"].as_object().emplace("resourceVersion", "0");
     if (const auto* type = schema::type_of(kind.gvk)) schema::normalise(*type, object);
     if (request.is_dry_run) {
         if (expected == 0 && co_await api.store.get(key_of(kind, name_space, name))) throw StatusError(already_exists(kind, name));

@@ -5,6 +5,7 @@
 #include "services/kube/api/objects.hpp"
 #include "services/kube/api/status.hpp"
 #include "services/kube/api/subresources_table.hpp"
+#include "services/kube/api/write.hpp"
 #include "services/kube/kinds/report.hpp"
 #include "services/kubeclient/object.hpp"
 
@@ -137,9 +138,11 @@ Task<http::Response> finalize_namespace(Api& api, ResourceRequest& request) {
     const auto change = [&](json::object& object) {
         if (!revision.empty() && revision != text(object, "metadata.resourceVersion"))
             throw StatusError(conflict(kind, request.name, "the object has been modified; please apply your changes to the latest version and try again"));
+        const auto before = object;
         auto& spec = kubeclient::make_object(object, "spec");
         if (finalizers.empty()) spec.erase("finalizers");
         else spec["finalizers"] = finalizers;
+        schema::track_update(*schema::type_of(kind.gvk), object, &before, tracking_of(api, request, kind));
     };
     auto stored = co_await load_object(api, kind, "", request.name);
     const bool is_last = finalizers.empty() && kubeclient::is_deleting(stored.object) && kubeclient::array_at(stored.object, "metadata.finalizers").empty();

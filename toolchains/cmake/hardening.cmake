@@ -11,7 +11,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 add_compile_options(
     -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wimplicit-fallthrough
     -ffunction-sections -fdata-sections -fstack-protector-strong -fno-omit-frame-pointer)
-add_link_options(-fuse-ld=lld -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--icf=safe)
+add_link_options(-fuse-ld=lld -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,pack-relative-relocs -Wl,--icf=safe)
 
 if(BRANCHBOX_SANITIZE)
   add_compile_options(-fsanitize=${BRANCHBOX_SANITIZE} -fno-sanitize-recover=all)

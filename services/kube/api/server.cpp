@@ -34,7 +34,9 @@ Task<http::Response> get(Api& api, ResourceRequest& request) {
 }
 
 Handler handler_of(const Target& target) {
-    if (!target.subresource.empty() && target.subresource != "status") return find_subresource(*target.kind, target.subresource);
+    const auto* part = target.kind->find_subresource(target.subresource);
+    if (!target.subresource.empty() && target.subresource != "status" && !(part && part->is_part()))
+        return find_subresource(*target.kind, target.subresource);
     constexpr auto verbs = std::to_array<std::pair<std::string_view, Handler>>({{"get", get},
                                                                                 {"list", list},
                                                                                 {"watch", watch},

@@ -206,8 +206,12 @@ Task<json::object> update_object(Api& api, ResourceRequest& request, const kinds
     const bool is_status = request.subresource == "status";
     carry_over_metadata(object, before.object);
     keep_other_part(request, kind, object, before.object);
+    const auto* row = kind.find_subresource(request.subresource);
+    const auto* part = row && row->is_part() ? row : nullptr;
     if (is_status) {
         if (kind.prepare_status) kind.prepare_status(object, before.object);
+    } else if (part) {
+        part->prepare(object, before.object);
     } else if (kind.prepare_update) {
         kind.prepare_update(object, before.object);
     }
@@ -215,6 +219,8 @@ Task<json::object> update_object(Api& api, ResourceRequest& request, const kinds
     auto causes = kinds::validate_metadata_update(kind, object, before.object);
     if (is_status) {
         if (kind.validate_status) append(causes, kind.validate_status(object, before.object));
+    } else if (part) {
+        if (part->validate) append(causes, part->validate(object, before.object));
     } else if (kind.validate_update) {
         append(causes, kind.validate_update(object, before.object));
     }

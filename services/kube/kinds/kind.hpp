@@ -46,6 +46,8 @@ struct Subresource {
     // Of a part of the object that is written as status is: take the place of the kind's prepare_update and validate_update.
     void (*prepare)(json::object& object, const json::object& before) = nullptr;
     Causes (*validate)(const json::object& object, const json::object& before) = nullptr;
+    // It is written with the object's own verbs, by these rules.
+    [[nodiscard]] bool is_part() const { return prepare != nullptr; }
 };
 
 struct Kind {
@@ -60,6 +62,8 @@ struct Kind {
     bool has_generation = false;    // metadata.generation moves with spec
     std::span<const Subresource> subresources = {};
     std::span<const Column> columns = {};
+    // Null when there is no such one.
+    [[nodiscard]] const Subresource* find_subresource(std::string_view name) const;
 
     // All optional (null: nothing to do). `object` is decoded and normalised.
     void (*apply_defaults)(json::object& object) = nullptr;

@@ -208,6 +208,11 @@ auto make_table() {
 
 }  // namespace
 
+const Subresource* Kind::find_subresource(std::string_view name) const {
+    const auto found = std::ranges::find(subresources, name, &Subresource::name);
+    return found == subresources.end() ? nullptr : &*found;
+}
+
 std::span<const Kind> all() {
     static const auto table = make_table();
     return table;

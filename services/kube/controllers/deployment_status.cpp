@@ -116,7 +116,7 @@ Task<> DeploymentController::sync_rollout_status(Rollout& rollout) {
     if (const auto* failure = failure_of(rollout.newest, rollout.old)) {
         auto failed = condition("ReplicaFailure", text(*failure, "status"), text(*failure, "reason"),
                                 std::string(text(*failure, "message")));
-        failed["lastTransitionTime"] = failed["lastUpdateTime"] = text(*failure, "lastTransitionTime");
+        for (const auto* time : {"lastTransitionTime", "lastUpdateTime"}) failed[time] = text(*failure, "lastTransitionTime");
         put_condition(status, std::move(failed));
     } else {
         erase_condition(status, "ReplicaFailure");

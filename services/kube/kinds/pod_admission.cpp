@@ -105,7 +105,8 @@ void admit_pod(json::object& pod, std::string_view suffix5, const json::object* 
     auto& spec = kubeclient::make_object(pod, "spec");
     if (!object_at(pod, "metadata.annotations").contains(mirror_key)) {
         spec["serviceAccountName"] = std::string(service_account_of(pod));
-        spec["serviceAccount"] = spec["serviceAccountName"];
+        auto name = spec["serviceAccountName"];  // a copy: the new member may move the others
+        spec["serviceAccount"] = std::move(name);
         if (mounts_token(pod, service_account)) mount_token(spec, suffix5);
         if (service_account != nullptr && array_at(spec, "imagePullSecrets").empty())
             if (const auto& secrets = array_at(*service_account, "imagePullSecrets"); !secrets.empty())

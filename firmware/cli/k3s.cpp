@@ -17,6 +17,7 @@
 
 #include "firmware/cli/commands.hpp"
 #include "hal/base/error.hpp"
+#include "hal/process/spawn.hpp"
 #include "services/http/client.hpp"
 
 namespace firmware::cli {
@@ -29,6 +30,7 @@ namespace fs = std::filesystem;
 // Unpacking gigabytes on a slow disk takes its time; the kubelet itself bounds the archive.
 constexpr std::chrono::minutes import_time_max{60};
 constexpr std::size_t answer_bytes_max = 16 * 1024 * 1024;
+constexpr std::uint64_t archive_bytes_max = std::uint64_t{16} << 30;  // what the kubelet takes at most, too
 
 // Asks the kubelet on its control socket. Throws Error with the kubelet's own sentence.
 json::object ask_kubelet(const fs::path& root, const std::string& method, const std::string& target) {
@@ -64,41 +66,50 @@ json::object ask_kubelet(const fs::path& root, const std::string& method, const 
     return answer;
 }
 
-// Standard input as a file that the kubelet can read; gone with this object.
+// Standard input as a file that the kubelet can read; gone with this object. Bounded as every archive is.
 class Spooled {
 public:
+    // Throws Error{too_large|exhausted|io}; nothing is left behind.
     explicit Spooled(const fs::path& folder) {
         std::string made = folder / "import-XXXXXX";
-        const int file = ::mkostemp(made.data(), O_CLOEXEC);
-        if (file < 0) throw hal::system_error("make a file in " + folder.string());
+        const hal::process::Descriptor file(::mkostemp(made.data(), O_CLOEXEC));
+        if (!file) throw hal::system_error("make a file in " + folder.string());
         path_ = made;
-        std::array<char, 64 * 1024> piece{};
-        for (;;) {
-            const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
-            if (got < 0 && errno == EINTR) continue;
-            if (got <= 0) break;
-            for (ssize_t done = 0; done < got;) {
-                const auto written = ::write(file, piece.data() + done, static_cast<std::size_t>(got - done));
-                if (written < 0) {
-                    const auto failure = hal::system_error("write " + made);
-                    ::close(file);
-                    fs::remove(path_);
-                    throw failure;
-                }
-                done += written;
-            }
+        try {
+            copy_input(file.get());
+        } catch (...) {
+            remove();
+            throw;
         }
-        ::close(file);
     }
-    ~Spooled() {
-        std::error_code ignored;
-        fs::remove(path_, ignored);
-    }
+    ~Spooled() { remove(); }
     Spooled(const Spooled&) = delete;
     Spooled& operator=(const Spooled&) = delete;
     [[nodiscard]] const fs::path& path() const { return path_; }
 
 private:
+    void copy_input(int file) const {
+        std::array<char, 64 * 1024> piece{};
+        for (std::uint64_t bytes = 0;;) {
+            const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) throw hal::system_error("read standard input");
+            if (got == 0) return;
+            bytes += static_cast<std::uint64_t>(got);
+            if (bytes > archive_bytes_max) throw hal::Error(hal::Code::too_large, "standard input: more than 16 GiB");
+            for (ssize_t done = 0; done < got;) {
+                const auto written = ::write(file, piece.data() + done, static_cast<std::size_t>(got - done));
+                if (written < 0 && errno == EINTR) continue;
+                if (written < 0) throw hal::system_error("write " + path_.string());
+                done += written;
+            }
+        }
+    }
+    void remove() const {
+        std::error_code ignored;
+        fs::remove(path_, ignored);
+    }
+
     fs::path path_;
 };
 
@@ -165,15 +176,18 @@ int k3s(int argc, char** argv) {
     auto* rm = images->add_subcommand("remove", "removes images by name")->alias("rm")->alias("delete")->alias("del");
     rm->add_option("REFERENCE", references, "names or ids")->required();
     rm->add_flag("--sync", ignored, "taken and not needed");
-    auto* crictl = app.add_subcommand("crictl", "not here yet")->allow_extras();
-    auto* agent = app.add_subcommand("agent", "not here yet")->allow_extras();
+    std::vector<CLI::App*> later;
+    for (const auto* name : {"server", "agent", "crictl", "token", "certificate", "check-config"})
+        later.push_back(app.add_subcommand(name, "not here yet")->allow_extras());
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? exit_ok : exit_usage;
     }
-    if (crictl->parsed() || agent->parsed()) {
-        std::println(stderr, "k3s: `{}` comes in a later release of Branchbox", crictl->parsed() ? "crictl" : "agent");
+    for (const auto* one : later) {
+        if (!one->parsed()) continue;
+        std::println(stderr, "k3s: `{}` comes in a later release of Branchbox{}", one->get_name(),
+                     one->get_name() == "server" ? "; `branchbox run` starts the box" : "");
         return exit_failed;
     }
     try {

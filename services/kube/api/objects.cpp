@@ -63,7 +63,7 @@ Task<Stored> load_object(Api& api, const kinds::Kind& kind, std::string_view nam
 }
 
 Task<json::object> store_object(Api& api, const ResourceRequest& request, const kinds::Kind& kind, json::object object,
-                                store::Revision expected) {
+                                store::Revision expected, bool is_chatter) {
     const std::string name_space(kubeclient::namespace_of(object)), name(kubeclient::name_of(object));
     drop_type(object);
     // Holds the revision's place among the members, which are put in the order of the real server's.
@@ -80,7 +80,7 @@ Task<json::object> store_object(Api& api, const ResourceRequest& request, const 
         drop_type(stored);
         return json::serialize(stored);
     };
-    const auto durability = kind.is_relaxed ? store::Durability::relaxed : store::Durability::durable;
+    const auto durability = kind.is_relaxed || is_chatter ? store::Durability::relaxed : store::Durability::durable;
     std::optional<Status> failure;
     try {
         co_await api.store.put(key_of(kind, name_space, name), text_at, expected, durability);

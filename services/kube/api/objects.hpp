@@ -26,9 +26,9 @@ Task<std::optional<Stored>> find_object(Api& api, const kinds::Kind& kind, std::
 Task<Stored> load_object(Api& api, const kinds::Kind& kind, std::string_view name_space, std::string_view name);
 
 // Writes `object` as it is (what create and update prepared); returns it with its resourceVersion. `expected`: 0 = must
-// not exist. Under dry run nothing is stored.
+// not exist. Under dry run nothing is stored. `is_chatter`: relaxed, though the kind is durable.
 Task<json::object> store_object(Api& api, const ResourceRequest& request, const kinds::Kind& kind, json::object object,
-                                store::Revision expected);
+                                store::Revision expected, bool is_chatter = false);
 
 // What a subresource does to its object: reads it, lets `change` alter it (it may throw StatusError), and writes it with
 // the kind's update rules, managed fields (request.subresource) and validation; again on a conflict with another writer

@@ -232,7 +232,8 @@ Task<json::object> update_object(Api& api, ResourceRequest& request, const kinds
     auto reservation = reserve_for_update(api, request, kind, object, before.object);
     if (is_same(object, before.object)) co_return before.object;
     if (ends_by_update(kind, object, before.object)) co_return co_await erase_object(api, request, kind, std::move(object), before.revision);
-    object = co_await store_object(api, request, kind, std::move(object), before.revision);
+    const bool is_chatter = kind.is_heartbeat && kind.is_heartbeat(object, before.object);
+    object = co_await store_object(api, request, kind, std::move(object), before.revision, is_chatter);
     reservation.commit();
     co_return object;
 }

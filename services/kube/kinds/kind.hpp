@@ -83,6 +83,9 @@ struct Kind {
     // The warnings of an update where they differ from those of a creation. Null: `warnings`.
     std::vector<std::string> (*update_warnings)(const json::object& object, const json::object& before) = nullptr;
 
+    // Whether an update says no more than that its object is still there: it is written as chatter is, relaxed.
+    bool (*is_heartbeat)(const json::object& object, const json::object& before) = nullptr;
+
     std::string_view deprecation = {};  // a Warning (299) on every request for this kind, reads too, before others
 
     // Two kinds that are one object in two forms (Events of v1 and of events.k8s.io/v1): this one is kept as objects of

@@ -22,6 +22,7 @@ using kubeclient::array_at;
 using kubeclient::as_object;
 using kubeclient::as_text;
 using kubeclient::field;
+using kubeclient::make_object;
 using kubeclient::object_at;
 using kubeclient::text;
 
@@ -232,6 +233,20 @@ std::vector<std::string> warnings(const json::object& node) {
     return found;
 }
 
+json::object without_times(json::object node) {
+    auto& metadata = node["metadata"].as_object();
+    metadata.erase("managedFields");
+    metadata.erase("resourceVersion");
+    auto conditions = array_at(node, "status.conditions");
+    for (auto& condition : conditions)
+        if (condition.is_object()) condition.as_object().erase("lastHeartbeatTime");
+    make_object(node, "status")["conditions"] = std::move(conditions);
+    return node;
+}
+
+// What the kubelet writes every five minutes when nothing has changed.
+bool is_heartbeat(const json::object& node, const json::object& before) { return without_times(node) == without_times(before); }
+
 }  // namespace
 
 const Rules& node_rules() {
@@ -242,7 +257,8 @@ const Rules& node_rules() {
                                  .validate_update = validate_update,
                                  .validate_status = validate_status,
                                  .warnings = warnings,
-                                 .prepare_status = prepare_status};
+                                 .prepare_status = prepare_status,
+                                 .is_heartbeat = is_heartbeat};
     return rules;
 }
 

@@ -16,6 +16,7 @@ struct Rules {
     std::vector<std::string> (*warnings)(const json::object& object) = nullptr;
     void (*prepare_status)(json::object& object, const json::object& before) = nullptr;
     std::vector<std::string> (*update_warnings)(const json::object& object, const json::object& before) = nullptr;
+    bool (*is_heartbeat)(const json::object& object, const json::object& before) = nullptr;
 };
 
 const Rules& pod_rules();

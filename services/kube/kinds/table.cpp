@@ -46,6 +46,7 @@ Kind with_rules(Kind kind, const Rules& rules) {
     kind.warnings = rules.warnings;
     kind.prepare_status = rules.prepare_status;
     kind.update_warnings = rules.update_warnings;
+    kind.is_heartbeat = rules.is_heartbeat;
     return kind;
 }
 

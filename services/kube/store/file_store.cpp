@@ -356,7 +356,7 @@ Task<> FileStore::maintain() {
         }
         if (now >= compact_at) {
             compact_at = now + options_.compact_after;
-            pending->compact_to = mark > compacted_ ? mark : 0;
+            pending->compact_to = mark - compacted_ >= options_.compact_changes_min ? mark : 0;
             is_due = is_due || pending->compact_to != 0;
             mark = visible_;
         }

@@ -75,6 +75,7 @@ struct Options {
     Revision reserve = 1000;                          // revisions set aside with each reservation
     std::chrono::seconds relaxed_flush{600};
     std::chrono::seconds compact_after{600};
+    Revision compact_changes_min = 1000;              // fewer are left for the next time: each compaction costs pages
     std::int64_t disk_bytes_max = 0;                  // 0: the file system's own end. Error{exhausted} when full
 };
 
@@ -114,7 +115,7 @@ public:
     // Commits relaxed writes that are pending.
     virtual Task<> flush() = 0;
     // Forgets what was superseded at `up_to` or before (bounded by revision()). Runs by itself every `compact_after`, up
-    // to where the store was one such time before.
+    // to where the store was one such time before, if those are `compact_changes_min` changes or more.
     virtual Task<> compact(Revision up_to) = 0;
     // Commits what is pending; then no more writes. Watches end with Error{cancelled}.
     virtual Task<> close() = 0;

@@ -209,3 +209,22 @@ TEST_CASE("a body one byte over the bound is refused, whatever it says") {
     CHECK(refused.status == 413);
     CHECK(text(parsed(refused), "message") == "Request entity too large: limit is 3145728");
 }
+
+TEST_CASE("a Node's status that renews its heartbeat alone costs no commit, one that says more is durable") {
+    Cluster cluster;
+    REQUIRE(cluster.send("POST", "/api/v1/nodes", {{"metadata", json::object{{"name", "box"}}}}).status == 201);
+    const auto write = [&](std::string_view time, std::string_view status) {
+        const json::object condition{{"type", "Ready"}, {"status", status}, {"lastHeartbeatTime", time}};
+        const auto answer = cluster.send("PATCH", "/api/v1/nodes/box/status", {{"status", json::object{{"conditions", json::array{condition}}}}},
+                                         "application/merge-patch+json");
+        REQUIRE(answer.status == 200);
+        return parsed(answer);
+    };
+    write("2026-11-24T12:00:00Z", "True");
+    const auto commits = cluster.storage->health().commits;
+    const auto renewed = write("2026-11-24T12:05:00Z", "True");
+    CHECK(cluster.storage->health().commits == commits);
+    CHECK(cluster.object("/api/v1/nodes/box") == renewed);
+    write("2026-11-24T12:10:00Z", "False");
+    CHECK(cluster.storage->health().commits == commits + 1);
+}

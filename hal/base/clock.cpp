@@ -8,18 +8,21 @@
 
 namespace hal {
 
-SystemClock::SystemClock(WallTime floor) : floor_(floor) {}
+namespace {
+
+WallTime system_time() { return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+
+}  // namespace
 
 WallTime SystemClock::wall() const {
-    auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-    return std::max(now, floor_);
+    const auto now = system_time();
+    if (now >= floor_.wall) return now;
+    return floor_.wall + std::chrono::duration_cast<std::chrono::microseconds>(std::max(steady() - floor_.at, SteadyTime::duration::zero()));
 }
 
 SteadyTime SystemClock::steady() const { return std::chrono::steady_clock::now(); }
 
-bool SystemClock::is_trusted() const { return std::chrono::system_clock::now() >= floor_; }
-
-void SystemClock::raise_floor(WallTime floor) { floor_ = std::max(floor_, floor); }
+bool SystemClock::is_trusted() const { return system_time() >= floor_.wall; }
 
 std::string rfc3339(WallTime time) {
     return std::format("{:%Y-%m-%dT%H:%M:%SZ}", std::chrono::floor<std::chrono::seconds>(time));

@@ -20,17 +20,25 @@ public:
     [[nodiscard]] virtual bool is_trusted() const = 0;
 };
 
-// The system's clock. `floor` is the latest wall time known to have passed; it only ever rises.
+// A wall time known to have passed at a moment of the monotonic clock, which all processes of one boot share.
+struct ClockFloor {
+    WallTime wall{};
+    SteadyTime at{};
+};
+
+// The system's clock. Where it stands before the floor, time runs on from the floor until it is set.
 class SystemClock : public Clock {
 public:
-    explicit SystemClock(WallTime floor = WallTime{});
+    explicit SystemClock(ClockFloor floor = {}) : floor_(floor) {}
     [[nodiscard]] WallTime wall() const override;
     [[nodiscard]] SteadyTime steady() const override;
     [[nodiscard]] bool is_trusted() const override;
-    void raise_floor(WallTime floor);
+    [[nodiscard]] const ClockFloor& floor() const { return floor_; }
+    // Lower, too: a clock that somebody has set is right, and what was known before was not.
+    void set_floor(ClockFloor floor) { floor_ = floor; }
 
 private:
-    WallTime floor_;
+    ClockFloor floor_;
 };
 
 // A clock that tests turn by hand.
@@ -44,6 +52,7 @@ public:
         wall_ += by;
         steady_ += by;
     }
+    // Somebody set it: the monotonic reading stays.
     void set_wall(WallTime wall) { wall_ = wall; }
 
 private:

@@ -20,15 +20,25 @@ TEST_CASE("what is no RFC 3339 time is refused") {
         CHECK_THROWS_AS(parse_rfc3339(text), Error);
 }
 
-TEST_CASE("the system clock never runs below its floor, and is not trusted there") {
-    const auto future = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) + 1h;
-    SystemClock clock;
-    CHECK(clock.is_trusted());
-    clock.raise_floor(future);
-    CHECK(clock.wall() == future);
+TEST_CASE("a system clock that stands before its floor is not trusted, and time runs on from the floor") {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    const auto hour_ago = std::chrono::steady_clock::now() - 1h;
+    SystemClock clock({now + 1h, hour_ago});
     CHECK_FALSE(clock.is_trusted());
-    clock.raise_floor(future - 1h);
-    CHECK(clock.wall() == future);
+    CHECK(clock.wall() >= now + 2h);
+    CHECK(clock.wall() < now + 3h);
+    // A moment of another boot that has not come yet is none that time could have passed since.
+    clock.set_floor({now + 1h, std::chrono::steady_clock::now() + 1h});
+    CHECK(clock.wall() == now + 1h);
+}
+
+TEST_CASE("a system clock past its floor is the time") {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    CHECK(SystemClock().is_trusted());
+    const SystemClock clock({now - 1h, std::chrono::steady_clock::now() - 3h});
+    CHECK(clock.is_trusted());
+    CHECK(clock.wall() >= now);
+    CHECK(clock.wall() < now + 1h);
 }
 
 TEST_CASE("a manual clock moves only when told") {

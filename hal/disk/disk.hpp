@@ -36,7 +36,8 @@ public:
     virtual void write_at(std::uint64_t offset, std::span<const std::string_view> parts) = 0;
     // Everything written to this file so far (and its size) is on the disk.
     virtual void sync_data() = 0;
-    // Reserves space so that the file has at least `bytes`, new ones reading as zeros. Error{exhausted}: nothing changed.
+    // Reserves space so that the file has at least `bytes`, new ones reading as zeros. After Error{exhausted} what was there
+    // is as it was, and some of the space may be taken.
     virtual void allocate(std::uint64_t bytes) = 0;
     virtual void truncate(std::uint64_t bytes) = 0;
     [[nodiscard]] virtual std::uint64_t size() = 0;

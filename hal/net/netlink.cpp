@@ -79,7 +79,7 @@ std::vector<Link> Netlink::links() {
     const int failure = state_->ask(message, [&](std::uint16_t type, std::string_view payload) {
         ifinfomsg info{};
         if (type != RTM_NEWLINK || !netlink::read_fixed(payload, info)) return;
-        Link link{info.ifi_index, "", (info.ifi_flags & IFF_UP) != 0, (info.ifi_flags & IFF_LOOPBACK) != 0};
+        Link link{info.ifi_index, "", (info.ifi_flags & IFF_UP) != 0, (info.ifi_flags & IFF_LOOPBACK) != 0, (info.ifi_flags & IFF_RUNNING) != 0};
         netlink::for_attributes(payload, [&](std::uint16_t attribute, std::string_view value) {
             if (attribute == IFLA_IFNAME) link.name = as_text(value);
         });

@@ -28,6 +28,7 @@ struct Link {
     std::string name;
     bool is_up = false;
     bool is_loopback = false;
+    bool has_carrier = false;  // what it is connected to answers: the cable is in, the peer is up
 };
 
 struct LinkAddress {

@@ -80,9 +80,9 @@ private:
 };
 
 struct VerifyOptions {
-    std::string_view region = "us-east-1";
+    std::string_view region;          // the configured one; "" accepts any, as MinIO without MINIO_REGION does
     std::string_view service = "s3";  // "sts" for STS
-    bool any_region = false;          // admin calls: the empty region is accepted
+    bool any_region = false;          // admin calls: the empty region is accepted too
 };
 
 // What verification found, and what the body's decoder needs.

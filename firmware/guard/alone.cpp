@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "firmware/guard/clock_floor.hpp"
 #include "firmware/guard/host.hpp"
 #include "firmware/guard/kubeconfig.hpp"
 #include "hal/base/error.hpp"
@@ -70,7 +71,7 @@ void bind_all(const ServiceRow& row, const std::vector<std::string>& listen, ser
 }  // namespace
 
 void run_alone(const ServiceRow& row, AloneOptions options) {
-    host(row, options.root, [&](services::config::Service& service) {
+    host(row, options.root, read_clock_floor(options.root), [&](services::config::Service& service) {
         service.site = options.configuration.text("site", host_label());
         service.settings = options.configuration.section(row.name);
         service.api_server = options.api_server;

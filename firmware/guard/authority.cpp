@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "firmware/guard/clock_floor.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/disk/file.hpp"
@@ -17,10 +18,22 @@ using hal::net::KeyAndCertificate;
 constexpr std::size_t pem_bytes_max = 64 * 1024;
 constexpr std::chrono::days root_life{20 * 365};
 constexpr std::chrono::days leaf_life{2 * 365};
+// A root that ends before what it issues would: time for the next.
+constexpr auto root_rest = leaf_life;
 // A board without a battery clock starts in 1970: what it issues then must still hold once it learns the time, and be
 // valid before. So nothing begins later than 1970, and no life is counted from before this release.
 constexpr hal::WallTime always{};
-constexpr hal::WallTime release = std::chrono::sys_days{std::chrono::year{2026} / 1 / 1};
+
+hal::WallTime issue_time(const hal::Clock& clock) { return std::max(clock.wall(), release); }
+
+CertificateRequest root_request(std::string common_name, hal::WallTime now) {
+    CertificateRequest request;
+    request.subject.common_name = std::move(common_name);
+    request.is_ca = true;
+    request.not_before = always;
+    request.not_after = now + root_life;
+    return request;
+}
 
 KeyAndCertificate open_root(const std::filesystem::path& folder, const std::string& name, hal::WallTime now) {
     const auto key_file = folder / (name + ".key");
@@ -30,8 +43,7 @@ KeyAndCertificate open_root(const std::filesystem::path& folder, const std::stri
     if (key && certificate) {
         KeyAndCertificate root{*key, *certificate};
         try {
-            const auto facts = hal::net::read_certificate(root.certificate_pem);
-            if (facts.not_after < now) hal::log::warn("guard", "{} has expired", certificate_file.string());
+            hal::net::read_certificate(root.certificate_pem);
             // A key that is not this certificate's would fail only later, at each peer.
             constexpr std::string_view probe = "branchbox";
             if (!hal::net::verify_es256(root.certificate_pem, probe, hal::net::sign_es256(root.key_pem, probe)))
@@ -46,15 +58,22 @@ KeyAndCertificate open_root(const std::filesystem::path& folder, const std::stri
     if (certificate)
         throw hal::Error(hal::Code::corrupt, key_file.string() + " is missing, but its certificate is there; without it no certificate "
                                                                  "can be issued that the box's clients trust");
-    CertificateRequest request;
-    request.subject.common_name = "branchbox-" + name + "@" + std::to_string(now.time_since_epoch() / std::chrono::seconds(1));
-    request.is_ca = true;
-    request.not_before = always;
-    request.not_after = now + root_life;
-    auto root = hal::net::issue(request, nullptr);
+    const auto common_name = "branchbox-" + name + "@" + std::to_string(now.time_since_epoch() / std::chrono::seconds(1));
+    auto root = hal::net::issue(root_request(common_name, now), nullptr);
     hal::disk::replace_file(key_file, root.key_pem, 0600);
     hal::disk::replace_file(certificate_file, root.certificate_pem, 0600);
     return root;
+}
+
+bool renew_root(const std::filesystem::path& file, KeyAndCertificate& root, hal::WallTime now) {
+    const auto facts = hal::net::read_certificate(root.certificate_pem);
+    if (now + root_rest < facts.not_after) return false;
+    const auto request = root_request(facts.subject.common_name, now);
+    root.certificate_pem = hal::net::issue_again(request, root.key_pem).certificate_pem;
+    hal::disk::replace_file(file, root.certificate_pem, 0600);
+    hal::log::warn("guard", "{} {} {}; it is renewed until {}: clients that hold a copy need the new one", file.string(),
+                   facts.not_after < now ? "expired on" : "expires on", hal::rfc3339(facts.not_after), hal::rfc3339(request.not_after));
+    return true;
 }
 
 // A key without a certificate: P-256, as the roots'.
@@ -81,13 +100,22 @@ std::string open_key(const std::filesystem::path& file) {
 Authority Authority::open(const std::filesystem::path& folder, const hal::Clock& clock) {
     std::filesystem::create_directories(folder);
     if (::chmod(folder.c_str(), 0700) != 0) throw hal::system_error("chmod " + folder.string());
-    const auto now = std::max(clock.wall(), release);
+    const auto now = issue_time(clock);
     Authority authority;
+    authority.folder_ = folder;
     authority.server_root_ = open_root(folder, "server-ca", now);
     authority.client_root_ = open_root(folder, "client-ca", now);
     authority.service_account_key_pem_ = open_key(folder / "service-account.key");
+    authority.renew_roots(clock);
     return authority;
 }
+
+bool Authority::renew_roots(const hal::Clock& clock) {
+    const bool is_server_renewed = renew_root(folder_ / "server-ca.crt", server_root_, issue_time(clock));
+    return renew_root(folder_ / "client-ca.crt", client_root_, issue_time(clock)) || is_server_renewed;
+}
+
+hal::WallTime Authority::renewal_due(const hal::Clock& clock) { return issue_time(clock) + leaf_life / 2; }
 
 std::map<std::string, std::string> Authority::credentials_for(const Identity& identity, const std::vector<std::string>& names,
                                                               const std::vector<std::string>& addresses,
@@ -96,7 +124,7 @@ std::map<std::string, std::string> Authority::credentials_for(const Identity& id
                                                    {"client-ca.crt", client_root_.certificate_pem}};
     CertificateRequest request;
     request.not_before = always;
-    request.not_after = std::max(clock.wall(), release) + leaf_life;
+    request.not_after = issue_time(clock) + leaf_life;
     const auto issue = [&](const std::string& name, const KeyAndCertificate& root) {
         const auto leaf = hal::net::issue(request, &root);
         credentials[name + ".crt"] = leaf.certificate_pem;

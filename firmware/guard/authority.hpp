@@ -3,7 +3,8 @@
 // reads the roots' keys.
 //
 // Certificates are backdated and long, because a box's clock may be wrong (architecture.md, "Time is not given"): roots
-// 20 years, leaves 2 years. Files are 0600 in a folder of 0700, each replaced as a whole. Blocks on disk; used by the
+// 20 years, leaves 2 years, each renewed well before its end and also after it: a root keeps its key and name, so what it
+// has issued stays valid. Files are 0600 in a folder of 0700, each replaced as a whole. Blocks on disk; used by the
 // guard and by a service that runs alone, before its loop starts.
 #pragma once
 
@@ -28,8 +29,13 @@ struct Identity {
 
 class Authority {
 public:
-    // Opens or makes the roots in `folder`. Throws Error{io|corrupt|invalid} naming the file.
+    // Opens or makes the roots in `folder`, renewed where it is time. Throws Error{io|corrupt|invalid} naming the file.
     static Authority open(const std::filesystem::path& folder, const hal::Clock& clock);
+
+    // Renews roots whose end has come near, and says so. True: who has credentials needs new ones. Throws as open() does.
+    bool renew_roots(const hal::Clock& clock);
+    // When credentials that are issued now are to be replaced: at half of their life.
+    static hal::WallTime renewal_due(const hal::Clock& clock);
 
     // PEM texts by the names of services/config/service.hpp: ca.crt, client-ca.crt, and as `identity` says client.crt,
     // client.key, serving.crt, serving.key and the API server's. New keys at each call and never written down, but for
@@ -38,6 +44,7 @@ public:
                                                        const std::vector<std::string>& addresses, const hal::Clock& clock) const;
 
 private:
+    std::filesystem::path folder_;
     hal::net::KeyAndCertificate server_root_, client_root_;
     std::string service_account_key_pem_;
 };

@@ -14,13 +14,17 @@
 
 #include <algorithm>
 #include <format>
+#include <functional>
+#include <map>
 #include <ranges>
 #include <thread>
 
 #include "firmware/guard/authority.hpp"
+#include "firmware/guard/clock_floor.hpp"
 #include "firmware/guard/keeper.hpp"
 #include "firmware/guard/kubeconfig.hpp"
 #include "firmware/guard/status.hpp"
+#include "hal/async/clock_watch.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/disk/file.hpp"
@@ -124,7 +128,13 @@ public:
 private:
     Context context_for(const ServiceRow& row);
     Configuration read_configuration();
+    void write_kubeconfig();
     Task<> follow_addresses();
+    Task<> follow_clock();
+    // Holds the clock against its floor, and renews the certificates that by it are due. `is_set`: somebody has set it.
+    void look_at_clock(bool is_set);
+    void note_time();
+    void renew_services(const std::function<bool(const Keeper&)>& is_meant);
     Task<> tell_status();
     Status status() const;
 
@@ -142,7 +152,8 @@ private:
     std::string site_;
     std::vector<std::unique_ptr<Keeper>> keepers_;
     std::unique_ptr<hal::net::Listener> status_listener_;
-    hal::WallTime since_;
+    hal::SteadyTime since_, noted_;
+    std::map<std::string, hal::WallTime, std::less<>> renewals_due_;  // by service; "" is the admin kubeconfig
     hal::async::TaskGroup group_;
 };
 
@@ -151,8 +162,8 @@ Guard::Guard(asio::io_context& loop, const GuardOptions& options)
       stops_pods_(options.stops_pods),
       file_(options.config.empty() ? options.root / "etc/branchbox/config.yaml" : options.config),
       place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root), -1},
-      since_(clock_.wall()),
-      group_(loop.get_executor(), "guard", keepers_max + 2) {}
+      since_(clock_.steady()),
+      group_(loop.get_executor(), "guard", keepers_max + 3) {}
 
 Configuration Guard::read_configuration() {
     const auto good_file = data_folder(options_.root, area) / "last-good-configuration.json";
@@ -184,6 +195,8 @@ void Guard::prepare() {
     services_lock_ = await_services(options_.root);
     place_.services_lock = services_lock_.get();
     if (!hal::process::set_oom_score(own_oom_score)) hal::log::warn(area, "this process may not protect the services from pods when memory runs out");
+    clock_.set_floor(read_clock_floor(options_.root));
+    look_at_clock(false);
     configuration_ = read_configuration();
     site_ = configuration_.text("site", host_label());
     authority_ = Authority::open(options_.root / "var/lib/branchbox/credentials", clock_);
@@ -193,13 +206,20 @@ void Guard::prepare() {
         const auto section = configuration_.section(row.name);
         const auto* own = section.if_contains("listen");
         bind_patiently(*keepers_.back(), configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
-        if (!row.is_api_server) continue;
-        const auto port = keepers_.back()->endpoint("api").value().port;
-        write_admin_kubeconfig(options_.root / "etc/rancher/k3s/k3s.yaml", "https://127.0.0.1:" + std::to_string(port), *authority_, clock_);
     }
+    write_kubeconfig();
     const auto socket = status_socket(options_.root);
     status_listener_ = hal::net::Listener::bind(place_.executor, {socket, 0, true});
     if (::chmod(socket.c_str(), 0600) != 0) throw hal::system_error("chmod " + socket.string());
+}
+
+void Guard::write_kubeconfig() {
+    for (const auto& keeper : keepers_) {
+        if (!keeper->row().is_api_server) continue;
+        const auto port = keeper->endpoint("api").value().port;
+        write_admin_kubeconfig(options_.root / "etc/rancher/k3s/k3s.yaml", "https://127.0.0.1:" + std::to_string(port), *authority_, clock_);
+        renewals_due_[""] = Authority::renewal_due(clock_);
+    }
 }
 
 Context Guard::context_for(const ServiceRow& row) {
@@ -212,6 +232,8 @@ Context Guard::context_for(const ServiceRow& row) {
     if (api != keepers_.end()) context.api_server = "https://127.0.0.1:" + std::to_string((*api)->endpoint("api").value().port);
     auto addresses = row.own_addresses();
     addresses.insert(addresses.end(), addresses_.begin(), addresses_.end());
+    context.clock_floor = clock_.floor();
+    renewals_due_[std::string(row.name)] = Authority::renewal_due(clock_);
     context.credentials = authority_->credentials_for(row.identity(site_), row.dns_names(site_), addresses, clock_);
     return context;
 }
@@ -219,6 +241,7 @@ Context Guard::context_for(const ServiceRow& row) {
 Task<> Guard::run_all() {
     group_.spawn("status", tell_status());
     group_.spawn("addresses", follow_addresses());
+    group_.spawn("clock", follow_clock());
     for (auto& keeper : keepers_) {
         hal::log::info(area, "starting {} ({})", keeper->row().name, keeper->endpoints());
         group_.spawn(std::string(keeper->row().name), keeper->keep());
@@ -231,6 +254,7 @@ Task<> Guard::stop_all() {
     // The API server last: the others say good-bye to it.
     for (auto& keeper : keepers_ | std::views::reverse)
         co_await keeper->stop(stops_pods_ && keeper->row().runs_pods ? pods_stop_time_max : stop_time_max);
+    note_time();
     cgroups_.remove(place_.group);
     group_.cancel();
 }
@@ -270,13 +294,53 @@ Task<> Guard::follow_addresses() {
         auto now = own_addresses();
         if (now == addresses_) continue;
         addresses_ = std::move(now);
-        for (auto& keeper : keepers_) {
-            // Its listeners stay open meanwhile: a client waits for a moment and is not refused.
-            if (!keeper->row().is_api_server) continue;
-            hal::log::info(area, "this machine's addresses changed; {} gets a new certificate", keeper->row().name);
-            keeper->renew();
-        }
+        hal::log::info(area, "this machine's addresses changed");
+        renew_services([](const Keeper& keeper) { return keeper.row().has_serving_certificate; });
     }
+}
+
+// Listeners stay open meanwhile: a client waits for a moment and is not refused.
+void Guard::renew_services(const std::function<bool(const Keeper&)>& is_meant) {
+    for (auto& keeper : keepers_) {
+        if (!is_meant(*keeper)) continue;
+        hal::log::info(area, "{} gets new certificates", keeper->row().name);
+        keeper->renew();
+    }
+}
+
+Task<> Guard::follow_clock() {
+    hal::async::ClockWatch watch(place_.executor);
+    look_at_clock(false);  // it may have been set before the watch was there
+    for (;;) look_at_clock(co_await watch.stepped_within(untrusted_floor_interval));
+}
+
+void Guard::look_at_clock(bool is_set) {
+    const auto system = hal::SystemClock().wall();
+    if (is_set) hal::log::info(area, "the system clock was set to {}", hal::rfc3339(system));
+    const auto before = clock_.floor();
+    clock_.set_floor(settled(before, system, clock_.steady(), is_set || is_clock_synchronized()));
+    const bool is_lower = clock_.floor().wall != before.wall;
+    if (is_lower) hal::log::warn(area, "until now this box took the time for {} or later", hal::rfc3339(before.wall));
+    if (!clock_.is_trusted()) hal::log::warn(area, "the system clock stands at {}, but it is later than {}", hal::rfc3339(system), hal::rfc3339(clock_.wall()));
+    const auto interval = clock_.is_trusted() ? floor_interval : untrusted_floor_interval;
+    if (is_set || noted_ == hal::SteadyTime{} || clock_.steady() - noted_ >= interval) note_time();
+    if (!authority_) return;
+    const auto is_due = [this](std::string_view who) {
+        const auto at = renewals_due_.find(who);
+        return at != renewals_due_.end() && clock_.wall() >= at->second;
+    };
+    const bool are_roots_new = authority_->renew_roots(clock_);
+    if (are_roots_new || is_due("")) write_kubeconfig();
+    renew_services([&](const Keeper& keeper) { return is_lower || are_roots_new || is_due(keeper.row().name); });
+}
+
+void Guard::note_time() {
+    try {
+        write_clock_floor(options_.root, clock_.wall());
+    } catch (const hal::Error& failure) {
+        hal::log::warn(area, "{}", failure.what());
+    }
+    noted_ = clock_.steady();
 }
 
 Status Guard::status() const {
@@ -285,7 +349,10 @@ Status Guard::status() const {
         status.processes.push_back({std::string(name), pid, pss_kib(pid), restarts, is_ready, since});
     };
     status.problems = problems_;
-    add(area, ::getpid(), 0, true, since_);
+    if (!clock_.is_trusted())
+        status.problems.push_back(std::format("the system clock stands at {}, which has long passed: the box goes by {} until the clock is set",
+                                              hal::rfc3339(hal::SystemClock().wall()), hal::rfc3339(clock_.wall())));
+    add(area, ::getpid(), 0, true, clock_.wall() - std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - since_));
     for (const auto& keeper : keepers_) {
         add(keeper->row().name, keeper->pid(), keeper->restarts(), keeper->is_ready(), keeper->since());
         status.problems.insert(status.problems.end(), keeper->problems().begin(), keeper->problems().end());

@@ -66,7 +66,9 @@ std::string serialized(const Context& context) {
                         {"api_server", context.api_server},
                         {"credentials", json::value_from(context.credentials)},
                         {"stops_pods", context.stops_pods},
-                        {"parent", context.parent}};
+                        {"parent", context.parent},
+                        {"clock_floor", {{"wall", context.clock_floor.wall.time_since_epoch().count()},
+                                         {"at", context.clock_floor.at.time_since_epoch().count()}}}};
     if (context.user) object["user"] = *context.user;
     return json::serialize(object);
 }
@@ -79,6 +81,9 @@ Context parsed(const json::object& object) {
     context.credentials = json::value_to<std::map<std::string, std::string>>(object.at("credentials"));
     context.stops_pods = object.at("stops_pods").as_bool();
     context.parent = object.at("parent").to_number<int>();
+    const auto& floor = object.at("clock_floor").as_object();
+    context.clock_floor = {hal::WallTime(hal::WallTime::duration(floor.at("wall").to_number<std::int64_t>())),
+                           hal::SteadyTime(hal::SteadyTime::duration(floor.at("at").to_number<std::int64_t>()))};
     if (const auto* user = object.if_contains("user")) context.user = user->to_number<unsigned>();
     return context;
 }
@@ -158,7 +163,7 @@ std::optional<Handover> take_over() {
 
 void run_handed(const ServiceRow& row, const std::filesystem::path& root, Handover handover) {
     give_up(row, root, handover.context);
-    host(row, root, [&](services::config::Service& service) {
+    host(row, root, handover.context.clock_floor, [&](services::config::Service& service) {
         service.site = handover.context.site;
         service.settings = std::move(handover.context.settings);
         service.api_server = handover.context.api_server;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "firmware/guard/services.hpp"
+#include "hal/base/clock.hpp"
 #include "hal/process/spawn.hpp"
 
 namespace firmware::guard {
@@ -36,6 +37,7 @@ struct Context {
     std::optional<unsigned> user;  // empty: stays root
     bool stops_pods = false;
     int parent = 0;  // the guard's process number: the service ends with it
+    hal::ClockFloor clock_floor;
 };
 
 // A socket's name and descriptor.

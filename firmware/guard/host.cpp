@@ -19,10 +19,11 @@ constexpr std::size_t pool_threads = 2;
 
 }  // namespace
 
-void host(const ServiceRow& row, const std::filesystem::path& root, const std::function<void(services::config::Service&)>& equip) {
+void host(const ServiceRow& row, const std::filesystem::path& root, hal::ClockFloor clock_floor,
+          const std::function<void(services::config::Service&)>& equip) {
     hal::log::set_process(row.name);
     asio::io_context loop(1);
-    hal::SystemClock clock;
+    const hal::SystemClock clock(clock_floor);
     hal::async::Pool pool(pool_threads);
     hal::async::Event stopping(loop.get_executor()), reloading(loop.get_executor());
 

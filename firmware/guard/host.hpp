@@ -11,6 +11,7 @@ namespace firmware::guard {
 
 // Runs `row` until SIGINT or SIGTERM (SIGHUP: reload). `equip` fills in the site, settings, listeners, credentials; name,
 // root, executor, clock, pool and events are set when it is called. Throws what equip or the service throws.
-void host(const ServiceRow& row, const std::filesystem::path& root, const std::function<void(services::config::Service&)>& equip);
+void host(const ServiceRow& row, const std::filesystem::path& root, hal::ClockFloor clock_floor,
+          const std::function<void(services::config::Service&)>& equip);
 
 }  // namespace firmware::guard

@@ -114,7 +114,7 @@ hal::process::Pipe Keeper::start() {
     sockets.push_back({std::string(lock_name), place_.services_lock});
     const auto file = hand_over(command, sockets, context, pipe.write.get());
     child_.emplace(hal::process::spawn(command));
-    since_ = place_.clock->wall();
+    since_ = place_.clock->steady();
     ready_.clear();
     is_renewed_ = false;
     problems_.clear();
@@ -197,7 +197,7 @@ void Keeper::heard(std::string_view line) {
     if (line == "READY=1") {
         ready_.set();
         hal::log::info(area, "{} is ready after {} ms", row_.name,
-                       std::chrono::duration_cast<std::chrono::milliseconds>(place_.clock->wall() - since_).count());
+                       std::chrono::duration_cast<std::chrono::milliseconds>(place_.clock->steady() - since_).count());
     } else if (line.starts_with(problems)) {
         boost::system::error_code failure;
         const auto list = boost::json::parse(line.substr(problems.size()), failure);
@@ -224,6 +224,10 @@ Task<> Keeper::stop(std::chrono::seconds limit) {
         child_->kill(SIGKILL);
         co_await ended_.wait();
     }
+}
+
+hal::WallTime Keeper::since() const {
+    return place_.clock->wall() - std::chrono::duration_cast<std::chrono::microseconds>(place_.clock->steady() - since_);
 }
 
 std::string Keeper::endpoints() const {

@@ -51,7 +51,8 @@ public:
     [[nodiscard]] pid_t pid() const { return child_ ? child_->pid() : 0; }
     [[nodiscard]] bool is_ready() const { return ready_.is_set(); }
     [[nodiscard]] unsigned restarts() const { return restarts_; }
-    [[nodiscard]] hal::WallTime since() const { return since_; }
+    // Since when, by the clock as it is now: one that was set meanwhile makes no process older.
+    [[nodiscard]] hal::WallTime since() const;
     [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
     [[nodiscard]] std::string endpoints() const;  // "api [::]:6443"
     [[nodiscard]] std::optional<hal::net::Endpoint> endpoint(std::string_view port) const;
@@ -78,7 +79,7 @@ private:
     hal::async::Event stopping_, ended_, ready_;
     bool is_renewed_ = false;
     unsigned restarts_ = 0;
-    hal::WallTime since_{};
+    hal::SteadyTime since_{};
     std::vector<std::string> problems_;
 };
 

@@ -150,13 +150,7 @@ const mbedtls_ecp_keypair* p256_of(const mbed::Key& key) {
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-}  // namespace
-
-KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertificate* issuer) {
-    mbed::Key key;
-    mbed::check(mbedtls_pk_setup(key.get(), mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)), "new key");
-    mbed::check(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key.get()), mbed::random_source, nullptr), "new key");
-
+KeyAndCertificate issue_for(mbed::Key& key, const CertificateRequest& request, const KeyAndCertificate* issuer) {
     mbed::Key issuer_key;
     mbed::Chain issuer_chain;
     if (issuer != nullptr) {
@@ -194,6 +188,21 @@ KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertifica
                 "write certificate");
     pem.resize(pem.find('\0'));
     return {.key_pem = key_pem_of(key), .certificate_pem = std::move(pem)};
+}
+
+}  // namespace
+
+KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertificate* issuer) {
+    mbed::Key key;
+    mbed::check(mbedtls_pk_setup(key.get(), mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)), "new key");
+    mbed::check(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key.get()), mbed::random_source, nullptr), "new key");
+    return issue_for(key, request, issuer);
+}
+
+KeyAndCertificate issue_again(const CertificateRequest& request, const std::string& key_pem) {
+    mbed::Key key;
+    mbed::parse_key(key, key_pem, "key");
+    return issue_for(key, request, nullptr);
 }
 
 CertificateFacts read_certificate(const std::string& pem_or_der) {

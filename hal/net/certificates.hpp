@@ -31,8 +31,10 @@ struct KeyAndCertificate {
     std::string certificate_pem;
 };
 
-// Self-signed when `issuer` is null. Throws Error{invalid}.
+// For a new key. Self-signed when `issuer` is null. Throws Error{invalid}.
 KeyAndCertificate issue(const CertificateRequest& request, const KeyAndCertificate* issuer);
+// Self-signed anew for the key there is: what it has issued stays valid. Throws Error{invalid}.
+KeyAndCertificate issue_again(const CertificateRequest& request, const std::string& key_pem);
 
 struct CertificateFacts {
     CertificateSubject subject;

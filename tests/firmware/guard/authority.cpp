@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "hal/base/error.hpp"
+#include "hal/disk/file.hpp"
 #include "tests/firmware/guard/fixture.hpp"
 
 using firmware::guard::Authority;
@@ -75,4 +76,28 @@ TEST_CASE("a root that cannot be used is named, and nothing is put in its place"
         CHECK(failure.code() == hal::Code::corrupt);
         CHECK(std::string(failure.what()).find("server-ca") != std::string::npos);
     }
+}
+
+TEST_CASE("a root whose end has come, or comes before a new leaf's, is renewed under its own key, and old leaves stay valid") {
+    Folder folder;
+    const auto before = Authority::open(folder.path, today).credentials_for(dns, {}, {}, today);
+    const hal::ManualClock late(today.wall() + 24h * 365 * 21);
+    auto renewed = Authority::open(folder.path, late);
+    const auto after = renewed.credentials_for(dns, {}, {}, late);
+    for (const char* name : {"ca.crt", "client-ca.crt"}) {
+        const auto old_facts = hal::net::read_certificate(before.at(name));
+        const auto facts = hal::net::read_certificate(after.at(name));
+        CHECK(old_facts.not_after < late.wall());
+        CHECK(facts.not_after > late.wall() + 24h * 365 * 19);
+        CHECK(facts.subject.common_name == old_facts.subject.common_name);
+        CHECK(hal::net::verify_es256(after.at(name), "x", hal::net::sign_es256(*hal::disk::read_file(folder.path / (std::string(name) == "ca.crt" ? "server-ca.key" : "client-ca.key"), 65536), "x")));
+    }
+    CHECK_FALSE(renewed.renew_roots(late));
+    CHECK_FALSE(renewed.renew_roots(hal::ManualClock(late.wall() + 24h * 365 * 18 - 24h)));
+    CHECK(renewed.renew_roots(hal::ManualClock(late.wall() + 24h * 365 * 18)));
+}
+
+TEST_CASE("credentials are due for renewal at half of their life, which is not counted from before the release") {
+    CHECK(Authority::renewal_due(today) == today.wall() + 24h * 365);
+    CHECK(Authority::renewal_due(hal::ManualClock(hal::WallTime{})) > hal::WallTime{std::chrono::sys_days{std::chrono::year{2026} / 12 / 31}});
 }

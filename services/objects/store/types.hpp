@@ -59,7 +59,7 @@ struct BucketStatistics {
 
 struct Bucket {
     std::string name;
-    std::uint32_t id = 0;              // of this incarnation: a bucket made again under its name has another
+    std::uint64_t id = 0;              // of this incarnation: a bucket made again under its name has another
     hal::WallTime created{};
     Versioning versioning = Versioning::never;
     std::uint64_t quota_bytes = 0;     // 0: none

@@ -10,6 +10,7 @@
 #include <boost/json/array.hpp>
 
 #include "hal/base/error.hpp"
+#include "services/config/forms.hpp"
 #include "services/config/settings.hpp"
 
 namespace services::config {
@@ -39,20 +40,23 @@ bool is_label(std::string_view text) {
     return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, is_inner) && text.front() != '-' && text.back() != '-';
 }
 
-bool is_duration(std::string_view text) {
-    if (text.empty()) return false;
-    while (!text.empty()) {
-        std::size_t digits = 0;
-        while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits]))) ++digits;
-        if (digits == 0 || digits > 9) return false;
-        text.remove_prefix(digits);
-        std::size_t unit = 0;
-        while (unit < text.size() && std::isalpha(static_cast<unsigned char>(text[unit]))) ++unit;
-        const auto name = text.substr(0, unit);
-        if (name != "ms" && name != "s" && name != "m" && name != "h") return false;
-        text.remove_prefix(unit);
+bool is_url(std::string_view text, std::string_view schemes) {
+    const auto url = parse_url(text);
+    return url && (schemes.empty() || ("|" + std::string(schemes) + "|").contains("|" + url->scheme + "|"));
+}
+
+bool fits(const Setting& setting, std::string_view text) {
+    switch (setting.form) {
+        case Form::label: return is_label(text);
+        case Form::duration: return parse_duration(text).has_value();
+        case Form::boolean: return text == "true" || text == "false";
+        case Form::number: return !text.empty() && text.size() < 18 && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c); });
+        case Form::url: return is_url(text, setting.choices);
+        case Form::rate: return parse_rate(text).has_value();
+        case Form::bytes: return parse_bytes(text).has_value();
+        case Form::file: return text.starts_with('/');
+        default: return true;
     }
-    return true;
 }
 
 class Reader {
@@ -105,25 +109,22 @@ public:
 
 private:
     std::optional<json::value> read_value(const YAML::Node& node, const std::string& path, const Setting& setting) {
-        if (setting.form == Form::list || setting.form == Form::list_of_text) {
+        if (setting.form == Form::list || setting.form == Form::list_of_text || setting.form == Form::list_of_windows) {
             if (!node.IsSequence()) return wrong_form(node, path, setting);
             json::array list;
             for (const auto& item : node) {
                 if (!item.IsScalar()) return wrong_form(item, path, setting);
+                if (setting.form == Form::list_of_windows && !parse_window(item.Scalar()))
+                    return wrong_form(item, path, {setting.path, Form::window, ""});
                 list.emplace_back(item.Scalar());
             }
             return list;
         }
         if (!node.IsScalar()) return wrong_form(node, path, setting);
         const std::string text = node.Scalar();
-        const bool fits = setting.form == Form::label      ? is_label(text)
-                          : setting.form == Form::duration ? is_duration(text)
-                          : setting.form == Form::boolean  ? text == "true" || text == "false"
-                          : setting.form == Form::number
-                              ? !text.empty() && text.size() < 18 && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c); })
-                              : true;
-        if (!fits) return wrong_form(node, path, setting);
-        if (!setting.choices.empty() && ("|" + std::string(setting.choices) + "|").find("|" + text + "|") == std::string::npos) {
+        if (!fits(setting, text)) return wrong_form(node, path, setting);
+        const bool is_choice = !setting.choices.empty() && setting.form != Form::url;
+        if (is_choice && ("|" + std::string(setting.choices) + "|").find("|" + text + "|") == std::string::npos) {
             report(node, "'" + path + "' is '" + text + "', but must be '" + std::string(setting.choices) + "'");
             return std::nullopt;
         }
@@ -134,7 +135,8 @@ private:
 
     std::nullopt_t wrong_form(const YAML::Node& node, const std::string& path, const Setting& setting) {
         const std::string found = node.IsScalar() ? "'" + node.Scalar() + "'" : node.IsSequence() ? "a list" : node.IsMap() ? "a section" : "nothing";
-        report(node, "'" + path + "' is " + found + ", but must be " + std::string(name_of(setting.form)));
+        report(node, "'" + path + "' is " + found + ", but must be " + std::string(name_of(setting.form)) +
+                         (setting.form == Form::url ? " (" + std::string(setting.choices) + ")" : ""));
         return std::nullopt;
     }
 

@@ -15,6 +15,66 @@ constexpr Setting table[] = {
     {"kubelet.listen", Form::address, ""},
     {"discovery", Form::section, ""},
     {"discovery.upstream_servers", Form::list_of_text, ""},
+    {"upstream", Form::section, ""},
+    {"upstream.ca_file", Form::file, ""},
+    {"upstream.budget", Form::section, ""},
+    {"upstream.budget.rate", Form::rate, ""},
+    {"upstream.budget.schedule", Form::list_of_windows, ""},
+    {"upstream.budget.shares", Form::section, ""},
+    {"upstream.budget.shares.queue", Form::number, ""},
+    {"upstream.budget.shares.metrics", Form::number, ""},
+    {"upstream.budget.shares.logs", Form::number, ""},
+    {"upstream.budget.shares.backlog", Form::number, ""},
+    {"upstream.budget.shares.bulk", Form::number, ""},
+    {"upstream.budget.caps", Form::section, ""},
+    {"upstream.budget.caps.day", Form::bytes, ""},
+    {"upstream.budget.caps.month", Form::bytes, ""},
+    {"upstream.proxy", Form::section, ""},
+    {"upstream.proxy.url", Form::url, "http"},
+    {"upstream.proxy.user", Form::text, ""},
+    {"upstream.proxy.password_file", Form::file, ""},
+    {"upstream.kube", Form::section, ""},
+    {"upstream.kube.hub", Form::url, "https"},
+    {"upstream.kube.bootstrap_token_file", Form::file, ""},
+    {"upstream.kube.user", Form::text, ""},
+    {"upstream.kube.password_file", Form::file, ""},
+    {"upstream.kube.bearer_token_file", Form::file, ""},
+    {"upstream.kube.client_cert_file", Form::file, ""},
+    {"upstream.kube.client_key_file", Form::file, ""},
+    {"upstream.kube.ca_file", Form::file, ""},
+    {"upstream.objects", Form::section, ""},
+    {"upstream.objects.endpoint", Form::url, "http|https"},
+    {"upstream.objects.user", Form::text, ""},
+    {"upstream.objects.password_file", Form::file, ""},
+    {"upstream.objects.bearer_token_file", Form::file, ""},
+    {"upstream.objects.client_cert_file", Form::file, ""},
+    {"upstream.objects.client_key_file", Form::file, ""},
+    {"upstream.objects.ca_file", Form::file, ""},
+    {"upstream.queue", Form::section, ""},
+    {"upstream.queue.uri", Form::url, "amqp|amqps"},
+    {"upstream.queue.user", Form::text, ""},
+    {"upstream.queue.password_file", Form::file, ""},
+    {"upstream.queue.bearer_token_file", Form::file, ""},
+    {"upstream.queue.client_cert_file", Form::file, ""},
+    {"upstream.queue.client_key_file", Form::file, ""},
+    {"upstream.queue.ca_file", Form::file, ""},
+    {"upstream.metrics", Form::section, ""},
+    {"upstream.metrics.remote_write", Form::url, "http|https"},
+    {"upstream.metrics.user", Form::text, ""},
+    {"upstream.metrics.password_file", Form::file, ""},
+    {"upstream.metrics.bearer_token_file", Form::file, ""},
+    {"upstream.metrics.client_cert_file", Form::file, ""},
+    {"upstream.metrics.client_key_file", Form::file, ""},
+    {"upstream.metrics.ca_file", Form::file, ""},
+    {"upstream.logs", Form::section, ""},
+    {"upstream.logs.elasticsearch", Form::url, "http|https"},
+    {"upstream.logs.loki", Form::url, "http|https"},
+    {"upstream.logs.user", Form::text, ""},
+    {"upstream.logs.password_file", Form::file, ""},
+    {"upstream.logs.bearer_token_file", Form::file, ""},
+    {"upstream.logs.client_cert_file", Form::file, ""},
+    {"upstream.logs.client_key_file", Form::file, ""},
+    {"upstream.logs.ca_file", Form::file, ""},
 };
 
 }  // namespace
@@ -30,6 +90,12 @@ std::string_view name_of(Form form) {
         case Form::duration: return "a duration such as 50s, 10m or 24h";
         case Form::address: return "an address such as '[::]', 192.0.2.1 or 127.0.0.1:6443";
         case Form::path: return "a path";
+        case Form::file: return "the path of a file, from /";
+        case Form::url: return "an address such as https://hq.example:9000/path";
+        case Form::rate: return "a rate such as 256kbit or 2Mbit (a second)";
+        case Form::bytes: return "an amount such as 500MB or 10GiB";
+        case Form::window: return "a time of the week and a rate, such as 'mon-fri 08:00-18:00 256kbit'";
+        case Form::list_of_windows: return "a list of times of the week and rates, such as 'mon-fri 08:00-18:00 256kbit'";
         case Form::list_of_text: return "a list of texts";
         case Form::list: return "a list";
         case Form::section: return "a section (keys and values)";

@@ -6,7 +6,9 @@
 
 namespace services::config {
 
-enum class Form { text, label, number, boolean, duration, address, path, list_of_text, list, section };
+// `file`: a path whose content the guard hands to the service (Service::credentials, under the setting's path). `url`: its
+// choices are the schemes.
+enum class Form { text, label, number, boolean, duration, address, path, file, url, rate, bytes, window, list_of_text, list_of_windows, list, section };
 
 struct Setting {
     std::string_view path;     // "kube.node_monitor_grace_period"

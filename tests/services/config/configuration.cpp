@@ -41,3 +41,21 @@ TEST_CASE("a word near none of the known ones gets no hint") {
     CHECK(nearest("objets", {"objects", "queue"}) == "objects");
     CHECK(nearest("zebra", {"objects", "queue"}).empty());
 }
+
+TEST_CASE("what goes upstream is checked to the unit") {
+    const auto problems_of = [](const std::string& lines) { return parse_configuration("c", "apiVersion: branchbox/v1\nupstream:\n" + lines).problems; };
+    CHECK(problems_of("  budget:\n    rate: 2Mbit\n    schedule: ['mon-fri 08:00-18:00 256kbit', '22:00-06:00 unlimited']\n    caps: {month: 10GB}\n"
+                      "    shares: {queue: 60}\n  objects: {endpoint: 'https://minio.hq:9000', user: box, password_file: /etc/branchbox/p}\n").empty());
+    const auto rate = problems_of("  budget: {rate: 2Mb}\n");
+    REQUIRE(rate.size() == 1);
+    CHECK(rate[0].to_string() == "c:3:18: 'upstream.budget.rate' is '2Mb', but must be a rate such as 256kbit or 2Mbit (a second)");
+    const auto window = problems_of("  budget: {schedule: ['25:00-26:00 1Mbit']}\n");
+    REQUIRE(window.size() == 1);
+    CHECK(window[0].column == 23);
+    CHECK(problems_of("  proxy: {url: 'https://proxy.office:3128'}\n").size() == 1);
+    CHECK(problems_of("  objects: {endpoint: minio.hq}\n").size() == 1);
+    CHECK(problems_of("  objects: {password_file: secret}\n").size() == 1);
+    const auto unknown = problems_of("  object: {endpoint: 'https://a'}\n");
+    REQUIRE(unknown.size() == 1);
+    CHECK(unknown[0].message == "unknown key 'object' in 'upstream', did you mean 'objects'?");
+}

@@ -11,6 +11,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 
 #include "hal/base/error.hpp"
 #include "hal/net/datagram.hpp"
+#include "hal/net/socket.hpp"
 
 namespace hal::net {
 
@@ -240,7 +243,23 @@ std::unique_ptr<Listener> Listener::adopt(async::Executor executor, int descript
     return std::make_unique<SocketListener>(std::move(acceptor));
 }
 
-Task<StreamPtr> dial(Endpoint endpoint, std::chrono::steady_clock::duration limit) {
+namespace {
+
+void set_option(int socket, int level, int option, int value) {
+    if (::setsockopt(socket, level, option, &value, sizeof value) != 0) throw system_error("set an option of a socket");
+}
+
+void set_pace(int socket, const Pace& pace) {
+    // A third of the time without a sign of life, then probes.
+    const auto third = static_cast<int>(std::max<std::int64_t>(1, pace.dead_after.count() / 3000));
+    set_option(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(pace.unsent_bytes_max));
+    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(pace.dead_after.count()));
+    set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, third);
+    set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, third);
+    set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 2);
+}
+
+Task<StreamPtr> dial_with(Endpoint endpoint, std::chrono::steady_clock::duration limit, std::optional<Pace> pace) {
     const auto executor = co_await asio::this_coro::executor;
     const auto deadline = std::chrono::steady_clock::now() + limit;
     const auto name = endpoint.to_string();
@@ -269,6 +288,11 @@ Task<StreamPtr> dial(Endpoint endpoint, std::chrono::steady_clock::duration limi
             break;
         }
         Socket socket(executor);
+        if (pace && target.protocol().family() != AF_UNIX) {
+            socket.open(target.protocol(), failure);
+            if (failure) throw failure_of("dial " + name, failure);
+            set_pace(socket.native_handle(), *pace);
+        }
         co_await socket.async_connect(target, asio::cancel_after(left, asio::redirect_error(asio::use_awaitable, failure)));
         if (!failure) co_return std::make_unique<SocketStream>(std::move(socket));
         // The timer ends the attempt as a cancellation from outside would; only the clock tells them apart.
@@ -276,6 +300,33 @@ Task<StreamPtr> dial(Endpoint endpoint, std::chrono::steady_clock::duration limi
             failure = asio::error::timed_out;
     }
     throw failure_of("dial " + name, failure);
+}
+
+}  // namespace
+
+Task<StreamPtr> dial(Endpoint endpoint, std::chrono::steady_clock::duration limit) { return dial_with(std::move(endpoint), limit, std::nullopt); }
+
+Task<StreamPtr> dial_paced(Endpoint endpoint, std::chrono::steady_clock::duration limit, Pace pace) {
+    return dial_with(std::move(endpoint), limit, pace);
+}
+
+StreamPair socket_pair(async::Executor executor, std::size_t buffer_bytes) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) throw system_error("socket pair");
+    Socket ours(executor);
+    error_code failure;
+    ours.assign(Protocol(AF_UNIX, 0), ends[0], failure);
+    if (failure) {
+        ::close(ends[0]);
+        ::close(ends[1]);
+        throw failure_of("socket pair", failure);
+    }
+    const int bytes = static_cast<int>(buffer_bytes);
+    if (::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0) {
+        ::close(ends[1]);
+        throw system_error("size of a socket pair's buffer");
+    }
+    return {std::make_unique<SocketStream>(std::move(ours)), ends[1]};
 }
 
 }  // namespace hal::net

@@ -253,14 +253,15 @@ Task<Response> Client::send(Request request) {
 Task<Upgraded> Client::upgrade(Request request) {
     const auto state = state_;
     auto line = co_await State::connect(state, true);
-    if (request.headers.find("Connection") == nullptr) request.headers.set("Connection", "Upgrade");
+    const bool is_tunnel = request.method == "CONNECT";
+    if (!is_tunnel && request.headers.find("Connection") == nullptr) request.headers.set("Connection", "Upgrade");
     Head head;
     bool has_answered = false;
     auto parser = co_await State::exchange(state, *line, request, head, has_answered);
     Upgraded result;
     result.response.status = head.status;
     result.response.headers = std::move(head.headers);
-    if (head.status == 101) {
+    if (head.status == 101 || (is_tunnel && head.status / 100 == 2)) {
         result.stream = std::move(line->stream);
         result.early = std::move(line->buffer);
     } else if (!parser->is_done()) {

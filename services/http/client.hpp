@@ -20,7 +20,7 @@ struct ClientOptions {
 };
 
 struct Upgraded {
-    Response response;             // status 101, or the refusal (then stream is null)
+    Response response;             // status 101 (CONNECT: 2xx), or the refusal (then stream is null)
     hal::net::StreamPtr stream;
     std::string early;             // bytes of the new protocol already read
 };
@@ -31,7 +31,7 @@ public:
     ~Client();
     // Request.method, target, headers, body. Throws hal::Error when no answer came.
     Task<Response> send(Request request);
-    // Sends a request with Connection: Upgrade and hands over the raw connection after a 101.
+    // Sends a request with Connection: Upgrade, or CONNECT, and hands over the raw connection after a 101 (2xx).
     Task<Upgraded> upgrade(Request request);
     // As a Handler, for code that does not care whether the other side is in this process.
     [[nodiscard]] Handler handler();  // *this must outlive it

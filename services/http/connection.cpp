@@ -252,7 +252,7 @@ Task<bool> Connection::serve_request() {
     body->wants_continue = head.expects_continue;
     if (!body->parser->is_done()) request.stream = std::make_unique<RequestBody>(body);
     // An upgraded connection is handed over whole: nothing may be reading on it then.
-    else if (!head.is_upgrade)
+    else if (!head.is_upgrade && head.method != "CONNECT")
         pump_->start();
 
     Response response;
@@ -268,7 +268,8 @@ Task<bool> Connection::serve_request() {
         failure = text_response(500, "Internal Server Error\n");
     }
     if (failure) response = std::move(*failure);
-    if (response.status == 101 || response.websocket) co_return co_await take_over(head, response);
+    const bool is_tunnel = head.method == "CONNECT" && response.upgrade;
+    if (response.status == 101 || response.websocket || is_tunnel) co_return co_await take_over(head, response);
 
     bool keep_alive = head.keep_alive && !is_finishing_ && response.headers.get("Connection") != "close";
     // A client that waits for "100 Continue" and gets an answer instead may or may not send the body: no telling where
@@ -340,8 +341,9 @@ Task<bool> Connection::take_over(const Head& head, Response& response) {
     } else if (!response.upgrade) {
         throw Error(Code::internal, "an answer 101 without anyone to take the connection");
     }
-    if (response.headers.find("Connection") == nullptr) response.headers.set("Connection", "Upgrade");
-    std::string out = status_line(101);
+    // A tunnel (RFC 9110 9.3.6) begins after a 200, all else after a 101.
+    if (response.status == 101 && response.headers.find("Connection") == nullptr) response.headers.set("Connection", "Upgrade");
+    std::string out = status_line(response.status);
     append_fields(out, response.headers);
     out += "\r\n";
     co_await write(std::move(out));

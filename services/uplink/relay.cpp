@@ -63,20 +63,21 @@ Task<> Relays::dial(StreamPtr near, hal::net::Endpoint far, Class which, std::sh
     }
     if (connection->failure) co_return;  // cut meanwhile
     connection->is_up = true;
-    co_await carry_both(ends, "");
+    co_await carry_both(ends, "", "");
 }
 
-Task<> Relays::carry(StreamPtr near, StreamPtr far, std::string early, Class which, std::shared_ptr<Connection> connection) {
+Task<> Relays::carry(Side near, Side far, Class which, std::shared_ptr<Connection> connection) {
     connection->is_up = true;
-    co_await carry_both(std::make_shared<Ends>(*this, std::move(near), std::move(far), which, true, connection), std::move(early));
+    auto ends = std::make_shared<Ends>(*this, std::move(near.stream), std::move(far.stream), which, true, connection);
+    co_await carry_both(std::move(ends), std::move(near.said), std::move(far.said));
 }
 
-Task<> Relays::carry_both(std::shared_ptr<Ends> ends, std::string early) {
+Task<> Relays::carry_both(std::shared_ptr<Ends> ends, std::string near_said, std::string far_said) {
     hal::async::TaskGroup group(executor_, "uplink", 1);
-    group.spawn("up", up(ends, std::move(early)));
+    group.spawn("up", up(ends, std::move(near_said)));
     bool is_whole = true;
     try {
-        co_await down(ends);
+        co_await down(ends, std::move(far_said));
         if (ends->is_tunnel) co_await ends->up_ended.wait();
     } catch (const hal::Error&) {
         is_whole = false;
@@ -88,7 +89,7 @@ Task<> Relays::carry_both(std::shared_ptr<Ends> ends, std::string early) {
     if (!is_whole) hal::log::debug("uplink", "a connection to {} broke", ends->connection->host);
 }
 
-Task<> Relays::up(std::shared_ptr<Ends> ends, std::string early) {
+Task<> Relays::up(std::shared_ptr<Ends> ends, std::string said) {
     const struct Ended {
         Ends& ends;
         ~Ended() {
@@ -96,9 +97,9 @@ Task<> Relays::up(std::shared_ptr<Ends> ends, std::string early) {
             if (!ends.is_tunnel) ends.close();
         }
     } ended{*ends};
-    std::vector<std::byte> buffer(std::max(up_bytes, early.size()));
-    std::ranges::copy(std::as_bytes(std::span(early)), buffer.begin());
-    auto have = early.size();
+    std::vector<std::byte> buffer(std::max(up_bytes, said.size()));
+    std::ranges::copy(std::as_bytes(std::span(said)), buffer.begin());
+    auto have = said.size();
     try {
         for (;;) {
             if (have == 0) have = co_await ends->near->read_some(std::span(buffer).first(up_bytes));
@@ -116,7 +117,9 @@ Task<> Relays::up(std::shared_ptr<Ends> ends, std::string early) {
     }
 }
 
-Task<> Relays::down(std::shared_ptr<Ends> ends) {
+Task<> Relays::down(std::shared_ptr<Ends> ends, std::string said) {
+    shaper_.count_received(ends->which, said.size());
+    co_await ends->near->write(std::as_bytes(std::span(said)));
     std::vector<std::byte> buffer(down_bytes);
     for (;;) {
         const auto have = co_await ends->far->read_some(buffer);

@@ -36,8 +36,12 @@ public:
 
     // A pair of sockets whose other end is dialled to `far`; the caller closes the descriptor. Throws Error{exhausted}.
     int open(hal::net::Endpoint far, Class which, std::shared_ptr<Connection> connection);
-    // Carries until both sides have ended. `early`: what `near` said already.
-    hal::async::Task<> carry(hal::net::StreamPtr near, hal::net::StreamPtr far, std::string early, Class which, std::shared_ptr<Connection> connection);
+    // Carries until both sides have ended, what each of them `said` already first.
+    struct Side {
+        hal::net::StreamPtr stream;
+        std::string said;
+    };
+    hal::async::Task<> carry(Side near, Side far, Class which, std::shared_ptr<Connection> connection);
     // Ends those whose host `is_gone`.
     void cut(const std::function<bool(const std::string& host)>& is_gone);
     hal::async::Task<> stop();
@@ -46,9 +50,9 @@ public:
 private:
     struct Ends;
     hal::async::Task<> dial(hal::net::StreamPtr near, hal::net::Endpoint far, Class which, std::shared_ptr<Connection> connection);
-    hal::async::Task<> up(std::shared_ptr<Ends> ends, std::string early);
-    hal::async::Task<> down(std::shared_ptr<Ends> ends);
-    hal::async::Task<> carry_both(std::shared_ptr<Ends> ends, std::string early);
+    hal::async::Task<> up(std::shared_ptr<Ends> ends, std::string said);
+    hal::async::Task<> down(std::shared_ptr<Ends> ends, std::string said);
+    hal::async::Task<> carry_both(std::shared_ptr<Ends> ends, std::string near_said, std::string far_said);
 
     Shaper& shaper_;
     hal::async::Executor executor_;

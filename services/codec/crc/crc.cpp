@@ -55,7 +55,6 @@ Word combined(const Polynomial<Word>& polynomial, Word a, Word b, std::uint64_t 
 }  // namespace
 
 std::uint32_t crc32(std::uint32_t crc, std::string_view bytes) { return update<std::uint32_t, iso_3309>(crc, bytes); }
-std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes) { return update<std::uint32_t, castagnoli>(crc, bytes); }
 std::uint64_t crc64nvme(std::uint64_t crc, std::string_view bytes) { return update<std::uint64_t, nvme>(crc, bytes); }
 
 std::uint32_t crc32_combine(std::uint32_t a, std::uint32_t b, std::uint64_t b_bytes) { return combined(iso_3309, a, b, b_bytes); }

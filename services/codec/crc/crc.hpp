@@ -1,5 +1,5 @@
-// Cyclic redundancy checks of the polynomials that S3 clients use, and their combination: the check of two byte
-// strings put together follows from both checks and the length of the second.
+// Cyclic redundancy checks of the polynomials that S3 clients use (CRC-32C itself is hal/base/crc32c.hpp's), and their
+// combination: the check of two byte strings put together follows from both checks and the length of the second.
 //
 // Pure functions. Large inputs are folded by carry-less multiplication where the processor has it (x86 PCLMULQDQ, ARMv8
 // PMULL), else taken eight bytes at a time from tables; the choice is made once.
@@ -12,7 +12,6 @@ namespace services::codec::crc {
 
 // Continues `crc` (0 at the beginning) over `bytes`.
 std::uint32_t crc32(std::uint32_t crc, std::string_view bytes);      // ISO 3309, as zlib
-std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes);     // Castagnoli, RFC 3720 B.4
 std::uint64_t crc64nvme(std::uint64_t crc, std::string_view bytes);  // NVM Express 1.0e, "Rocksoft"
 
 // The check of A followed by B from the check of each and the length of B. Cost: logarithmic in the length.

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "hal/base/bytes.hpp"
+#include "hal/base/crc32c.hpp"
 #include "hal/base/error.hpp"
 #include "services/codec/crc/crc.hpp"
 
@@ -96,7 +97,7 @@ void Hasher::update(std::string_view bytes) {
         }
         case Checksum::crc32c: {
             auto& crc = std::get<std::uint64_t>(state_);
-            crc = crc::crc32c(static_cast<std::uint32_t>(crc), bytes);
+            crc = hal::crc32c(bytes, static_cast<std::uint32_t>(crc));
             break;
         }
         case Checksum::crc64nvme: {

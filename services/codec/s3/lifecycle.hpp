@@ -33,7 +33,7 @@ struct LifecycleRule {
     bool has_filter_element = false;                  // <Filter> rather than <Prefix>: written back the same way
 };
 
-// Rules without an ID get one. Refuses with InvalidArgument or MalformedXML.
+// Rules without an ID get one. Refuses with InvalidRequest or MalformedXML.
 Expected<std::vector<LifecycleRule>> lifecycle_rules(std::string body);
 std::string lifecycle_xml(const std::vector<LifecycleRule>& rules);
 

@@ -58,7 +58,7 @@ Expected<std::vector<NotificationRule>> notification_rules(std::string body, std
 std::string notification_xml(const std::vector<NotificationRule>& rules);
 
 struct EventRecord {
-    std::string_view name;  // full: "s3:ObjectCreated:Put"; written without "s3:"
+    std::string_view name;  // "s3:ObjectCreated:Put", written so, as MinIO does
     hal::WallTime time{};
     std::string region;
     std::string principal;  // access key

@@ -51,6 +51,7 @@ private:
     std::string delimiter_;  // "\r\n--boundary"
     State state_ = State::preamble;
     std::string buffer_;
+    std::size_t searched_ = 0;  // of the buffer, for what the state looks for
     std::string name_;
     std::size_t bytes_ = 0;  // of fields
     Fields fields_;

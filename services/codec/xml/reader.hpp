@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace services::codec::xml {
@@ -32,7 +33,7 @@ struct Node;
 class Element {
 public:
     [[nodiscard]] std::string_view name() const;
-    // The character data directly in it, entities resolved. White space as it came.
+    // The character data of an element without children, entities resolved, white space as it came; "" beside children.
     [[nodiscard]] std::string_view text() const;
     [[nodiscard]] bool has_children() const;
     // Null-like when there is none: test with operator bool.
@@ -64,6 +65,7 @@ private:
     Document();
     std::unique_ptr<std::string> text_;  // behind a pointer: views survive a move
     std::vector<Node> nodes_;            // [0] stands for none, [1] is the root
+    std::vector<std::pair<std::string_view, std::string_view>> attributes_;
 };
 
 }  // namespace services::codec::xml

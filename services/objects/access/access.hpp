@@ -44,9 +44,8 @@ std::optional<Root> root_from_environment(const std::function<std::optional<std:
 struct Identity {
     std::string access_key;  // "" anonymous
     std::string user;        // the parent of a service account, else access_key
-    bool is_root = false;
+    bool is_root = false;    // or a service account of root that has no policy of its own
     bool is_service_account = false;
-    bool may_be_root_limited = false;  // a service account of root with a policy of its own
 };
 
 struct User {
@@ -64,7 +63,7 @@ struct User {
 class Access {
 public:
     // Reads `folder`/access.json; a missing file is an empty one. Throws Error{corrupt}.
-    Access(std::filesystem::path folder, Root root, hal::async::Pool& pool, const hal::Clock& clock);
+    Access(std::filesystem::path folder, Root root, hal::async::Executor executor, hal::async::Pool& pool, const hal::Clock& clock);
     ~Access();
 
     // The secret to prove a claim of `access_key` with; nullopt when there is none, it is disabled or has expired.
@@ -95,7 +94,8 @@ private:
     using Users = std::map<std::string, User, std::less<>>;
     using Policies = std::map<std::string, std::shared_ptr<const s3::Policy>, std::less<>>;  // shared by copies of the table while a change is written
     struct State;
-    [[nodiscard]] s3::Verdict by_policies(const User& user, const s3::Ask& ask) const;
+    [[nodiscard]] s3::Verdict by_policies(const std::vector<std::string>& names, const s3::Ask& ask) const;
+    [[nodiscard]] bool is_usable(const User& user) const;
     Task<> change(std::function<void(Users&, Policies&)> apply);
 
     std::filesystem::path file_;

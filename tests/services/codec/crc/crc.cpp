@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "hal/base/crc32c.hpp"
 #include "services/codec/crc/crc.hpp"
 
 namespace crc = services::codec::crc;
@@ -30,7 +31,7 @@ Word by_definition(Word polynomial, std::string_view text) {
 
 TEST_CASE("the check values of the catalogue come out") {
     CHECK(crc::crc32(0, "123456789") == 0xcbf43926U);
-    CHECK(crc::crc32c(0, "123456789") == 0xe3069283U);
+    CHECK(hal::crc32c("123456789") == 0xe3069283U);
     CHECK(crc::crc64nvme(0, "123456789") == 0xae8b14860a799888ULL);
     CHECK(crc::crc32(0, "") == 0);
 }
@@ -40,7 +41,7 @@ TEST_CASE("every length around a block, folded or not, gives what the definition
     for (std::size_t length = 0; length < 420; ++length) {
         const auto part = std::string_view(text).substr(length % 7, length);
         REQUIRE(crc::crc32(0, part) == by_definition<std::uint32_t>(0xedb88320U, part));
-        REQUIRE(crc::crc32c(0, part) == by_definition<std::uint32_t>(0x82f63b78U, part));
+        REQUIRE(hal::crc32c(part) == by_definition<std::uint32_t>(0x82f63b78U, part));
         REQUIRE(crc::crc64nvme(0, part) == by_definition<std::uint64_t>(0x9a6c9329ac4bc9b5ULL, part));
     }
 }
@@ -53,7 +54,7 @@ TEST_CASE("a check continues over any split and is combined from its parts") {
         CHECK(crc::crc32(crc::crc32(0, a), b) == crc::crc32(0, whole));
         CHECK(crc::crc64nvme(crc::crc64nvme(0, a), b) == crc::crc64nvme(0, whole));
         CHECK(crc::crc32_combine(crc::crc32(0, a), crc::crc32(0, b), b.size()) == crc::crc32(0, whole));
-        CHECK(crc::crc32c_combine(crc::crc32c(0, a), crc::crc32c(0, b), b.size()) == crc::crc32c(0, whole));
+        CHECK(crc::crc32c_combine(hal::crc32c(a), hal::crc32c(b), b.size()) == hal::crc32c(whole));
         CHECK(crc::crc64nvme_combine(crc::crc64nvme(0, a), crc::crc64nvme(0, b), b.size()) == crc::crc64nvme(0, whole));
     }
 }

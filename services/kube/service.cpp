@@ -19,6 +19,7 @@
 #include "services/kube/controllers/controllers.hpp"
 #include "services/kube/scheduler/scheduler.hpp"
 #include "services/kube/schema/values.hpp"
+#include "services/kube/store/reopen.hpp"
 #include "services/kube/store/store.hpp"
 #include "services/kubeclient/object.hpp"
 
@@ -83,11 +84,22 @@ struct Cluster {
           context{s.executor, *store, *s.clock, *s.pool, authenticator, authorizer, tokens, addresses, s.credentials, s.site},
           server(context) {}
 
-    static std::unique_ptr<store::Store> open_store(const config::Service& s) {
+    static std::unique_ptr<store::Store> open_store(config::Service& s) {
         std::filesystem::create_directories(s.data_folder());
         store::Options options;
         options.file = s.data_folder() / "state.db";
-        return store::Store::open(s.executor, std::move(options), *s.clock);
+        options.disk_bytes_max = s.disk_bytes_max;
+        return store::open_or_begin_anew(s.executor, std::move(options), *s.clock, [&s](std::string problem) { keep_telling(s, std::move(problem)); });
+    }
+
+    // Beside whatever else this process tells of, for as long as it lives.
+    static void keep_telling(config::Service& s, std::string problem) {
+        if (!s.report_problems) return;
+        s.report_problems({problem});
+        s.report_problems = [tell = std::move(s.report_problems), problem = std::move(problem)](std::vector<std::string> problems) {
+            problems.insert(problems.begin(), problem);
+            tell(problems);
+        };
     }
 
     [[nodiscard]] http::Handler as(std::string user, std::string agent, std::vector<std::string> groups = {"system:authenticated"}) {
@@ -110,6 +122,28 @@ std::chrono::seconds grace_period_of(const config::Service& service) {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::nanoseconds(schema::nanoseconds_of(kubeclient::as_text(*text))));
 }
 
+// The usual ports of a box, as far as the configuration has not moved them.
+std::vector<controllers::PortHolder> held_ports(const config::Service& service) {
+    auto holders = controllers::usual_box_ports();
+    for (const auto& port : service.box_ports)
+        for (auto& holder : holders)
+            if (holder.port == port.usual && holder.protocol == port.protocol) {
+                holder.port = port.bound;
+                break;
+            }
+    return holders;
+}
+
+controllers::BoxServices box_services_of(const config::Service& service) {
+    controllers::BoxServices services;
+    for (const auto& port : service.box_ports)
+        if (!port.known_as.empty()) services.ports[port.known_as].push_back({port.name, port.protocol, port.usual, port.bound});
+    if (const auto* names = service.settings.if_contains("service_names_in"); names && names->is_array())
+        for (const auto& name : names->get_array()) services.namespaces.emplace_back(kubeclient::as_text(name));
+    services.report = service.report_problems;
+    return services;
+}
+
 void start_controllers(Cluster& cluster, hal::async::TaskGroup& group) {
     const auto& service = cluster.service;
     controllers::Context control;
@@ -119,6 +153,8 @@ void start_controllers(Cluster& cluster, hal::async::TaskGroup& group) {
     control.root_certificates = service.credential("ca.crt");
     control.site = service.site;
     control.node_monitor_grace_period = grace_period_of(service);
+    control.box_ports = held_ports(service);
+    control.box_services = box_services_of(service);
     group.spawn("controllers", controllers::run(std::move(control)));
     group.spawn("scheduler", scheduler::run({service.executor, cluster.as("system:kube-scheduler", "kube-scheduler"), service.clock, service.site}));
 }

@@ -39,6 +39,7 @@ public:
         add<NodeLifecycleController>(context.node_monitor_grace_period);
         add<TaintEvictionController>();
         add<LoadBalancerController>(context.box_ports);
+        add<BoxServicesController>(std::move(context.box_services));
         add<PodGcController>();
         add<EventTtlController>();
         add<NamespaceController>(namespaced(served));

@@ -15,6 +15,7 @@
 #include "hal/async/task.hpp"
 #include "hal/base/clock.hpp"
 #include "services/http/message.hpp"
+#include "services/kube/controllers/box_services.hpp"
 
 namespace services::kube::controllers {
 
@@ -35,6 +36,7 @@ struct Context {
     std::string site;               // the box's name: the only node there is
     std::chrono::seconds node_monitor_grace_period{50};
     std::vector<PortHolder> box_ports = usual_box_ports();
+    BoxServices box_services;
 };
 
 // Until cancelled; then every loop has ended.

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t schema_version = 1;
 
 constexpr auto schema = R"(
-CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS buckets(id INTEGER PRIMARY KEY, sequence INTEGER, position INTEGER, length INTEGER, oldest INTEGER,
     body TEXT);
 CREATE TABLE IF NOT EXISTS versions(bucket INTEGER, key TEXT, ord INTEGER, version TEXT, sequence INTEGER, position INTEGER,
@@ -112,6 +112,16 @@ std::uint64_t IndexWriter::uploads() { return unsigned_of(database_.value("SELEC
 void IndexWriter::set_closed_cleanly(bool clean) {
     auto s = database_.prepare("INSERT OR REPLACE INTO meta VALUES('clean', ?)");
     s.bind(std::int64_t{clean}).step();
+}
+
+std::string IndexWriter::scrub_place() {
+    auto s = database_.prepare("SELECT value FROM meta WHERE name='scrub'");
+    return s.step() ? std::string(s.bytes(0)) : std::string();
+}
+
+void IndexWriter::set_scrub_place(std::string_view place) {
+    auto s = database_.prepare("INSERT OR REPLACE INTO meta VALUES('scrub', ?)");
+    s.bind(place).step();
 }
 
 void IndexWriter::make_durable() { database_.execute("PRAGMA wal_checkpoint(FULL)"); }

@@ -63,6 +63,13 @@ struct UploadPage {
     std::string next_upload;
 };
 
+// A tombstone: the record at `place` must be found in the log as long as a record that it removed may be.
+struct Grave {
+    std::uint64_t place = 0;
+    std::uint8_t type = 0;
+    std::string body;
+};
+
 // What a batch changed beside the index itself.
 struct Applied {
     std::map<std::uint64_t, BucketStatistics> statistics;  // of the buckets it touched, as they are now
@@ -90,6 +97,11 @@ public:
     void drop_strays();
     void set_closed_cleanly(bool clean);
     void make_durable();
+    // Tombstones were written again at `places`.
+    void move_graves(std::span<const Grave> graves, std::span<const Position> places);
+    // Where the scrub is: kept so that it goes on after a restart.
+    std::string scrub_place();
+    void set_scrub_place(std::string_view place);
     void forget_segments(std::span<const std::uint32_t> numbers);
 
 private:
@@ -159,15 +171,10 @@ public:
     // Which of these no record names.
     std::vector<std::uint64_t> unknown_blobs(std::span<const std::uint64_t> blobs);
 
-    // What compaction must write again of the records in [from, to): tombstones whose victims may still be in one of
-    // `segments` (sorted), and outbox entries.
-    struct Remains {
-        std::uint64_t place = 0;  // the position it lies at now
-        std::uint8_t type = 0;
-        std::string body;
-    };
-    std::vector<Remains> graves(Position from, Position to, std::span<const std::uint32_t> segments);
-    std::vector<OutboxRecord> outbox_at(Position from, Position to);
+    // Tombstones in [from, to) whose victims may still be in one of `segments` (sorted), and outbox entries whose newest
+    // record lies there: what compaction must write again.
+    std::vector<Grave> graves(Position from, Position to, std::span<const std::uint32_t> segments, std::size_t graves_max);
+    std::vector<OutboxRecord> outbox_at(Position from, Position to, std::size_t entries_max);
 
 private:
     explicit IndexReader(hal::disk::Sqlite database) : database_(std::move(database)) {}

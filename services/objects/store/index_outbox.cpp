@@ -109,30 +109,39 @@ bool IndexReader::is_pending(std::uint64_t bucket, std::string_view key, std::st
     return s.step();
 }
 
-std::vector<OutboxRecord> IndexReader::outbox_at(Position from, Position to) {
+std::vector<OutboxRecord> IndexReader::outbox_at(Position from, Position to, std::size_t entries_max) {
     std::vector<OutboxRecord> found;
-    auto s = database_.prepare("SELECT sequence, state, body FROM outbox WHERE position >= ? AND position < ?");
-    s.bind(signed_of(from.value())).bind(signed_of(to.value()));
+    auto s = database_.prepare("SELECT sequence, body FROM outbox WHERE position >= ? AND position < ? LIMIT ?");
+    s.bind(signed_of(from.value())).bind(signed_of(to.value())).bind(signed_of(entries_max));
     while (s.step()) {
-        auto record = record_of(s.bytes(2));
+        auto record = record_of(s.bytes(1));
         record.sequences = {unsigned_of(s.integer(0))};
-        record.state = unsigned_of(s.integer(1));
         found.push_back(std::move(record));
     }
     return found;
 }
 
-std::vector<IndexReader::Remains> IndexReader::graves(Position from, Position to, std::span<const std::uint32_t> segments) {
-    std::vector<Remains> found;
+std::vector<Grave> IndexReader::graves(Position from, Position to, std::span<const std::uint32_t> segments, std::size_t graves_max) {
+    std::vector<Grave> found;
     auto s = database_.prepare("SELECT position, type, body, oldest, origin FROM graves WHERE position >= ? AND position < ?");
     s.bind(signed_of(from.value())).bind(signed_of(to.value()));
-    while (s.step()) {
+    while (found.size() < graves_max && s.step()) {
         // Its victims lie in [oldest, origin); a victim beside it goes with it.
         const auto next = std::lower_bound(segments.begin(), segments.end(), static_cast<std::uint32_t>(s.integer(3)));
         if (next == segments.end() || *next >= static_cast<std::uint32_t>(s.integer(4))) continue;
         found.push_back({unsigned_of(s.integer(0)), static_cast<std::uint8_t>(s.integer(1)), std::string(s.bytes(2))});
     }
     return found;
+}
+
+void IndexWriter::move_graves(std::span<const Grave> graves, std::span<const Position> places) {
+    hal::disk::Sqlite::Transaction transaction(database_);
+    for (std::size_t i = 0; i < graves.size(); ++i) {
+        auto s = database_.prepare("UPDATE graves SET position = ? WHERE position = ? AND type = ? AND body = ?");
+        s.bind(signed_of(places[i].value())).bind(signed_of(graves[i].place)).bind(std::int64_t{graves[i].type});
+        s.bind(std::string_view(graves[i].body)).step();
+    }
+    transaction.commit();
 }
 
 }  // namespace services::objects::store

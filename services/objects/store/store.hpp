@@ -62,9 +62,10 @@ public:
     void adopt(std::string bytes);
     [[nodiscard]] std::uint64_t bytes() const;
 
+    struct State;
+
 private:
     friend class Store;
-    struct State;
     explicit Body(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
@@ -94,9 +95,10 @@ public:
     // As next(), always bytes in memory (at most 256 KiB).
     Task<std::optional<std::string_view>> next_bytes();
 
+    struct State;
+
 private:
     friend class Store;
-    struct State;
     explicit Reader(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
@@ -218,8 +220,9 @@ public:
     Task<std::uint64_t> scrub();
     [[nodiscard]] Statistics statistics() const;
 
-private:
     struct State;
+
+private:
     explicit Store(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

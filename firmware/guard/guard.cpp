@@ -127,6 +127,7 @@ public:
 
 private:
     Context context_for(const ServiceRow& row);
+    [[nodiscard]] std::vector<services::config::BoxPort> box_ports() const;
     Configuration read_configuration();
     void write_kubeconfig();
     Task<> follow_addresses();
@@ -203,7 +204,7 @@ void Guard::prepare() {
     addresses_ = own_addresses();
     for (const auto& row : all_services()) {
         keepers_.push_back(std::make_unique<Keeper>(row, place_, [this, &row] { return context_for(row); }));
-        const auto section = configuration_.section(row.name);
+        const auto section = configuration_.section(row.settings_section());
         const auto* own = section.if_contains("listen");
         bind_patiently(*keepers_.back(), configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
     }
@@ -222,19 +223,40 @@ void Guard::write_kubeconfig() {
     }
 }
 
+std::vector<services::config::BoxPort> Guard::box_ports() const {
+    std::vector<services::config::BoxPort> ports;
+    for (const auto& keeper : keepers_)
+        for (const auto& port : keeper->row().ports) {
+            const auto add = [&](const std::string& protocol, const std::string& socket) {
+                const auto bound = keeper->endpoint(socket);
+                if (bound) ports.push_back({std::string(port.name), protocol, port.number, bound->port, std::string(port.known_as)});
+            };
+            const std::string name(port.name);
+            if (port.has_tcp) add("TCP", name);
+            if (port.has_udp) add("UDP", name + std::string(udp_suffix));
+        }
+    return ports;
+}
+
 Context Guard::context_for(const ServiceRow& row) {
     Context context;
     context.site = site_;
-    context.settings = configuration_.section(row.name);
+    context.settings = configuration_.section(row.settings_section());
+    for (const auto& other : all_services())
+        if (!other.is_root) context.peer_users.push_back(user_of(other, options_.root));
     context.stops_pods = stops_pods_;
     context.api_server = "https://127.0.0.1:6443";
     const auto api = std::ranges::find_if(keepers_, [](const auto& keeper) { return keeper->row().is_api_server; });
     if (api != keepers_.end()) context.api_server = "https://127.0.0.1:" + std::to_string((*api)->endpoint("api").value().port);
+    if (row.is_api_server) context.box_ports = box_ports();
     auto addresses = row.own_addresses();
     addresses.insert(addresses.end(), addresses_.begin(), addresses_.end());
     context.clock_floor = clock_.floor();
     renewals_due_[std::string(row.name)] = Authority::renewal_due(clock_);
     context.credentials = authority_->credentials_for(row.identity(site_), row.dns_names(site_), addresses, clock_);
+    std::vector<std::string> missing;  // the service says so itself, too
+    context.credentials.merge(named_files(context.settings, row.settings_section(), missing));
+    for (const auto& problem : missing) hal::log::error(area, "{}", problem);
     return context;
 }
 
@@ -278,7 +300,8 @@ void Guard::reload() {
     configuration_ = std::move(read);
     for (auto& keeper : keepers_) {
         const auto name = keeper->row().name;
-        if (before.section(name) == configuration_.section(name)) continue;
+        const auto section = keeper->row().settings_section();
+        if (before.section(section) == configuration_.section(section)) continue;
         hal::log::info(area, "the section of {} changed; it is started anew", name);
         keeper->renew();
     }
@@ -356,6 +379,7 @@ Status Guard::status() const {
     for (const auto& keeper : keepers_) {
         add(keeper->row().name, keeper->pid(), keeper->restarts(), keeper->is_ready(), keeper->since());
         status.problems.insert(status.problems.end(), keeper->problems().begin(), keeper->problems().end());
+        status.backlogs.insert(status.backlogs.end(), keeper->backlogs().begin(), keeper->backlogs().end());
     }
     return status;
 }

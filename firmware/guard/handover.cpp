@@ -11,10 +11,13 @@
 #include <boost/json/value_to.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <string>
 
 #include "firmware/guard/host.hpp"
+#include "firmware/guard/rights.hpp"
+#include "firmware/guard/status.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/process/sandbox.hpp"
@@ -25,8 +28,7 @@ namespace {
 namespace json = boost::json;
 using hal::process::Descriptor;
 
-constexpr int first_passed = 3;           // SD_LISTEN_FDS_START
-constexpr int service_oom_score = -900;   // after every pod, before the guard
+constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
 
 void write_all(int descriptor, std::string_view text) {
     while (!text.empty()) {
@@ -61,11 +63,17 @@ std::string text_of(int descriptor) {
 }
 
 std::string serialized(const Context& context) {
+    json::array ports;
+    for (const auto& port : context.box_ports)
+        ports.push_back({{"name", port.name}, {"protocol", port.protocol}, {"usual", port.usual}, {"bound", port.bound}, {"known_as", port.known_as}});
     json::object object{{"site", context.site},
                         {"settings", context.settings},
                         {"api_server", context.api_server},
                         {"credentials", json::value_from(context.credentials)},
                         {"stops_pods", context.stops_pods},
+                        {"peer_users", json::value_from(context.peer_users)},
+                        {"disk_bytes_max", context.disk_bytes_max},
+                        {"box_ports", std::move(ports)},
                         {"parent", context.parent},
                         {"clock_floor", {{"wall", context.clock_floor.wall.time_since_epoch().count()},
                                          {"at", context.clock_floor.at.time_since_epoch().count()}}}};
@@ -80,6 +88,12 @@ Context parsed(const json::object& object) {
     context.api_server = json::value_to<std::string>(object.at("api_server"));
     context.credentials = json::value_to<std::map<std::string, std::string>>(object.at("credentials"));
     context.stops_pods = object.at("stops_pods").as_bool();
+    context.peer_users = json::value_to<std::vector<unsigned>>(object.at("peer_users"));
+    context.disk_bytes_max = object.at("disk_bytes_max").to_number<std::int64_t>();
+    for (const auto& port : object.at("box_ports").as_array())
+        context.box_ports.push_back({json::value_to<std::string>(port.at("name")), json::value_to<std::string>(port.at("protocol")),
+                                     port.at("usual").to_number<std::uint16_t>(), port.at("bound").to_number<std::uint16_t>(),
+                                     json::value_to<std::string>(port.at("known_as"))});
     context.parent = object.at("parent").to_number<int>();
     const auto& floor = object.at("clock_floor").as_object();
     context.clock_floor = {hal::WallTime(hal::WallTime::duration(floor.at("wall").to_number<std::int64_t>())),
@@ -93,17 +107,20 @@ void tell(int notify, const std::string& line) {
     if (::write(notify, line.data(), line.size()) != static_cast<ssize_t>(line.size())) hal::log::warn("guard", "the guard does not listen");
 }
 
+// "https://127.0.0.1:6443" -> 6443
+std::uint16_t port_of(const std::string& url) {
+    std::uint16_t port = 0;
+    const auto colon = url.rfind(':');
+    if (colon != url.npos) std::from_chars(url.data() + colon + 1, url.data() + url.size(), port);
+    return port;
+}
+
 void give_up(const ServiceRow& row, const std::filesystem::path& root, const Context& context) {
     hal::log::set_process(row.name);
-    hal::process::set_oom_score(service_oom_score);  // the guard has said so where it may not
-    if (context.user) {
-        hal::process::Sandbox sandbox;
-        sandbox.user = context.user;
-        sandbox.denies_administration = true;
-        sandbox.writable = {data_folder(root, row.name), "/dev/null"};
-        sandbox.readable = {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev", "/run", root / "etc", root / "run"};
-        for (const auto& unknown : hal::process::enter(sandbox)) hal::log::warn("guard", "{}", unknown);
-    }
+    hal::process::set_oom_score(rights_of(row).oom_score);  // the guard has said so where it may not
+    if (context.user)
+        for (const auto& unknown : hal::process::enter(sandbox_of(row, root, *context.user, port_of(context.api_server))))
+            hal::log::warn("guard", "{}", unknown);
     hal::process::end_with_parent(context.parent);
 }
 
@@ -169,6 +186,9 @@ void run_handed(const ServiceRow& row, const std::filesystem::path& root, Handov
         service.api_server = handover.context.api_server;
         service.credentials = std::move(handover.context.credentials);
         service.stops_pods = handover.context.stops_pods;
+        service.peer_users = std::move(handover.context.peer_users);
+        service.disk_bytes_max = handover.context.disk_bytes_max;
+        service.box_ports = std::move(handover.context.box_ports);
         for (const auto& [name, descriptor] : handover.sockets) {
             if (name.ends_with(udp_suffix))
                 service.datagram_sockets[name.substr(0, name.size() - udp_suffix.size())].push_back(descriptor);
@@ -179,6 +199,9 @@ void run_handed(const ServiceRow& row, const std::filesystem::path& root, Handov
         service.notify_ready = [notify] { tell(notify, "READY=1\n"); };
         service.report_problems = [notify](const std::vector<std::string>& problems) {
             tell(notify, "PROBLEMS=" + json::serialize(json::value_from(problems)) + "\n");
+        };
+        service.report_backlogs = [notify](const std::vector<services::config::Backlog>& backlogs) {
+            tell(notify, "BACKLOGS=" + backlogs_json(backlogs) + "\n");
         };
     });
 }

@@ -6,7 +6,8 @@
 // The memory file is one JSON object: site, settings, api_server, credentials, and what the process gives up. It has no
 // name in any file system, so keys are never on the disk. Both ends are one executable: it has no version.
 //
-// Lines of the pipe: "READY=1"; "PROBLEMS=" and a JSON list of sentences, which replaces the one before.
+// Lines of the pipe: "READY=1"; "PROBLEMS=" and a JSON list of sentences, "BACKLOGS=" and one of what waits to go upstream,
+// each of which replaces the one before.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -36,6 +37,9 @@ struct Context {
     std::map<std::string, std::string> credentials;
     std::optional<unsigned> user;  // empty: stays root
     bool stops_pods = false;
+    std::vector<unsigned> peer_users;
+    std::int64_t disk_bytes_max = 0;
+    std::vector<services::config::BoxPort> box_ports;
     int parent = 0;  // the guard's process number: the service ends with it
     hal::ClockFloor clock_floor;
 };

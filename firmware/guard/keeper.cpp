@@ -12,6 +12,8 @@
 #include <array>
 
 #include "firmware/guard/guard.hpp"
+#include "firmware/guard/rights.hpp"
+#include "firmware/guard/status.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/net/datagram.hpp"
@@ -77,6 +79,10 @@ Keeper::~Keeper() = default;
 void Keeper::bind(const std::string& listen, const std::string& own) {
     sockets_.clear();
     for (const auto& port : row_.ports) {
+        if (!port.socket.empty()) {
+            bind_socket(port);
+            continue;
+        }
         const auto where = endpoint_of(port, listen, own);
         const bool is_early = !port.address.empty() && own.empty();
         Endpoint bound = where;
@@ -93,6 +99,13 @@ void Keeper::bind(const std::string& listen, const std::string& own) {
     if (::chmod(control.address.c_str(), 0600) != 0) throw hal::system_error("chmod " + control.address);
 }
 
+// For the box's other services, whose users the service tells apart itself: the mode lets every user connect.
+void Keeper::bind_socket(const Port& port) {
+    const Endpoint where{place_.root / "run/branchbox" / port.socket, 0, true};
+    sockets_.push_back({std::string(port.name), hal::net::Listener::bind(place_.executor, where), {}, where});
+    if (::chmod(where.address.c_str(), 0666) != 0) throw hal::system_error("chmod " + where.address);
+}
+
 void Keeper::make_folders() const {
     make_folder(data_folder(place_.root, row_.name), 0700, row_.is_root ? std::nullopt : std::optional(user_of(row_, place_.root)));
 }
@@ -102,6 +115,7 @@ hal::process::Pipe Keeper::start() {
     auto context = context_();
     if (!row_.is_root) context.user = user_of(row_, place_.root);
     context.parent = ::getpid();
+    context.disk_bytes_max = disk_share(row_, place_.root);
     auto pipe = hal::process::make_pipe();
     hal::process::Command command;
     command.program = "/proc/self/exe";
@@ -118,6 +132,7 @@ hal::process::Pipe Keeper::start() {
     ready_.clear();
     is_renewed_ = false;
     problems_.clear();
+    backlogs_.clear();
     join_group(child_->pid());
     return pipe;
 }
@@ -128,7 +143,7 @@ void Keeper::join_group(pid_t process) const {
     const auto group = control_group();
     try {
         place_.cgroups->create(group);
-        place_.cgroups->limit(group, {.memory_bytes = row_.memory_bytes_max, .cpu_shares = {}, .cpu_quota_us = {}, .pids = {}});
+        place_.cgroups->limit(group, {.memory_bytes = row_.memory_bytes_max, .cpu_shares = rights_of(row_).cpu_shares, .cpu_quota_us = {}, .pids = {}});
         place_.cgroups->add(group, process);
     } catch (const hal::Error& failure) {
         hal::log::warn(area, "{} runs without a memory limit: {}", row_.name, failure.what());
@@ -193,7 +208,7 @@ Task<> Keeper::listen_to(hal::process::Descriptor pipe) {
 }
 
 void Keeper::heard(std::string_view line) {
-    constexpr std::string_view problems = "PROBLEMS=";
+    constexpr std::string_view problems = "PROBLEMS=", backlogs = "BACKLOGS=";
     if (line == "READY=1") {
         ready_.set();
         hal::log::info(area, "{} is ready after {} ms", row_.name,
@@ -205,6 +220,8 @@ void Keeper::heard(std::string_view line) {
         problems_.clear();
         for (const auto& one : list.get_array())
             if (one.is_string()) problems_.emplace_back(one.get_string());
+    } else if (line.starts_with(backlogs)) {
+        backlogs_ = backlogs_of(line.substr(backlogs.size()));
     }
 }
 

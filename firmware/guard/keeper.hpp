@@ -54,6 +54,7 @@ public:
     // Since when, by the clock as it is now: one that was set meanwhile makes no process older.
     [[nodiscard]] hal::WallTime since() const;
     [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
+    [[nodiscard]] const std::vector<services::config::Backlog>& backlogs() const { return backlogs_; }
     [[nodiscard]] std::string endpoints() const;  // "api [::]:6443"
     [[nodiscard]] std::optional<hal::net::Endpoint> endpoint(std::string_view port) const;
 
@@ -64,6 +65,7 @@ private:
         hal::process::Descriptor datagram;
         hal::net::Endpoint where;
     };
+    void bind_socket(const Port& port);
     hal::process::Pipe start();
     void make_folders() const;
     [[nodiscard]] std::string control_group() const;
@@ -81,6 +83,7 @@ private:
     unsigned restarts_ = 0;
     hal::SteadyTime since_{};
     std::vector<std::string> problems_;
+    std::vector<services::config::Backlog> backlogs_;
 };
 
 // The user of a service under this root: no name in any file, but always the same number. Roots beside one another (tests)

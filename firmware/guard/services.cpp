@@ -6,10 +6,14 @@
 #include <array>
 
 #include "hal/base/bytes.hpp"
+#include "hal/base/error.hpp"
+#include "hal/disk/file.hpp"
 #include "hal/net/certificates.hpp"
+#include "services/config/settings.hpp"
 #include "services/discovery/service.hpp"
 #include "services/kube/service.hpp"
 #include "services/kubelet/service.hpp"
+#include "services/uplink/service.hpp"
 
 namespace firmware::guard {
 namespace {
@@ -20,11 +24,13 @@ constexpr std::int64_t mebibyte = 1024 * 1024;
 constexpr Port kube_ports[] = {{"api", 6443}};
 constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
 constexpr Port kubelet_ports[] = {{"api", 10250}};
+constexpr Port uplink_ports[] = {{.name = "proxy", .number = 0, .has_tcp = false, .socket = "uplink-proxy.sock"}};
 
 constexpr ServiceRow table[] = {
     {"kube", kube_ports, "", "", true, true, false, false, 256 * mebibyte, services::kube::run},
     {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, false, 128 * mebibyte, services::discovery::run},
     {"kubelet", kubelet_ports, "system:node:", "system:nodes", true, false, true, true, 256 * mebibyte, services::kubelet::run},
+    {"uplink", uplink_ports, "", "", false, false, false, false, 128 * mebibyte, services::uplink::run, "upstream"},
 };
 
 }  // namespace
@@ -70,6 +76,39 @@ std::string control_group(const std::filesystem::path& root) {
 }
 
 std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service) { return root / "var/lib/branchbox" / service; }
+
+namespace {
+
+constexpr std::size_t named_file_bytes_max = 256 * 1024;
+
+const boost::json::value* value_at(const boost::json::object& settings, std::string_view path) {
+    const auto dot = path.find('.');
+    const auto* found = settings.if_contains(path.substr(0, dot));
+    if (!found || dot == path.npos) return found;
+    return found->is_object() ? value_at(found->get_object(), path.substr(dot + 1)) : nullptr;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> named_files(const boost::json::object& settings, std::string_view section, std::vector<std::string>& problems) {
+    std::map<std::string, std::string> files;
+    const std::string prefix = std::string(section) + ".";
+    for (const auto& setting : services::config::settings()) {
+        if (setting.form != services::config::Form::file || !setting.path.starts_with(prefix)) continue;
+        const auto* name = value_at(settings, setting.path.substr(prefix.size()));
+        if (!name || !name->is_string()) continue;
+        const std::string path(name->get_string());
+        try {
+            if (auto text = hal::disk::read_file(path, named_file_bytes_max))
+                files.emplace(setting.path, *std::move(text));
+            else
+                problems.push_back("'" + std::string(setting.path) + "': there is no file " + path);
+        } catch (const hal::Error& failure) {
+            problems.push_back("'" + std::string(setting.path) + "': " + failure.what());
+        }
+    }
+    return files;
+}
 
 std::span<const ServiceRow> all_services() { return table; }
 

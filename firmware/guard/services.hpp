@@ -1,10 +1,11 @@
 // The services this box has, as one table: ports, identity towards the API, entry point. The guard and `branchbox
-// service NAME` read it; a further service is a further row.
+// service NAME` read it; a further service is a further row here, and one of what it may do and use (rights.hpp).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,11 @@ struct Port {
     // Where the guard binds it: "" what the configuration says (every address unless told), else this address, which the
     // box need not have yet. A service alone binds both loopbacks.
     std::string_view address = "";
+    // The Kubernetes Service by which pods find it, under its usual number; several ports may have one. Its endpoint is
+    // 10.42.0.1, so the port has to listen there.
+    std::string_view known_as = "";
+    // Not a port but a Unix socket of this name in /run/branchbox, which the box's other services may connect to.
+    std::string_view socket = "";
 };
 
 struct ServiceRow {
@@ -38,6 +44,8 @@ struct ServiceRow {
     bool runs_pods;           // what it started runs on without it, unless it is told to end that too
     std::int64_t memory_bytes_max;  // of its control group, under the guard
     hal::async::Task<> (*run)(services::config::Service&);
+    std::string_view section = "";  // of the configuration; "": its name
+    [[nodiscard]] std::string_view settings_section() const { return section.empty() ? name : section; }
     [[nodiscard]] Identity identity(std::string_view site) const;
     // What its serving certificate names: itself on any box. The box's own addresses come on top.
     [[nodiscard]] std::vector<std::string> dns_names(const std::string& site) const;
@@ -50,6 +58,10 @@ std::string host_label();
 std::string control_group(const std::filesystem::path& root);
 // ROOT/var/lib/branchbox/NAME.
 std::filesystem::path data_folder(const std::filesystem::path& root, std::string_view service);
+
+// Reads the files that a section's settings name, for Service::credentials: the setting's path -> the text. What cannot be read
+// is told in `problems`.
+std::map<std::string, std::string> named_files(const boost::json::object& settings, std::string_view section, std::vector<std::string>& problems);
 
 std::span<const ServiceRow> all_services();
 // Null when there is none of that name.

@@ -24,6 +24,7 @@ namespace firmware::guard {
 namespace {
 
 namespace json = boost::json;
+using services::config::Backlog;
 
 constexpr std::size_t status_bytes_max = 1024 * 1024;
 
@@ -36,7 +37,48 @@ std::string age(hal::WallTime since, hal::WallTime now) {
     return std::format("{}s", seconds);
 }
 
+std::string amount(std::uint64_t bytes) {
+    constexpr std::array<std::string_view, 5> units{"B", "kB", "MB", "GB", "TB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1000;
+    return unit == 0 ? std::format("{} B", bytes) : std::format("{:.1f} {}", value, units[unit]);
+}
+
+json::array array_of(const std::vector<Backlog>& backlogs) {
+    json::array list;
+    for (const auto& one : backlogs)
+        list.push_back({{"upstream", one.upstream},
+                        {"class", one.urgency},
+                        {"count", one.count},
+                        {"bytes", one.bytes},
+                        {"oldest", hal::rfc3339(one.oldest)},
+                        {"empty_at", one.empty_at ? json::value(hal::rfc3339(*one.empty_at)) : json::value(nullptr)}});
+    return list;
+}
+
+std::vector<Backlog> backlogs_in(const json::array& list) {
+    std::vector<Backlog> backlogs;
+    for (const auto& one : list) {
+        backlogs.push_back({json::value_to<std::string>(one.at("upstream")), json::value_to<std::string>(one.at("class")),
+                            one.at("count").to_number<std::uint64_t>(), one.at("bytes").to_number<std::uint64_t>(),
+                            hal::parse_rfc3339(json::value_to<std::string>(one.at("oldest"))), {}});
+        if (const auto& at = one.at("empty_at"); !at.is_null()) backlogs.back().empty_at = hal::parse_rfc3339(json::value_to<std::string>(at));
+    }
+    return backlogs;
+}
+
 }  // namespace
+
+std::string backlogs_json(const std::vector<Backlog>& backlogs) { return json::serialize(array_of(backlogs)); }
+
+std::vector<Backlog> backlogs_of(std::string_view text) {
+    try {
+        return backlogs_in(json::parse(text).as_array());
+    } catch (const std::exception&) {
+        return {};
+    }
+}
 
 bool Status::is_healthy() const { return problems.empty() && std::ranges::all_of(processes, &ProcessStatus::is_ready); }
 
@@ -50,7 +92,7 @@ std::string to_json(const Status& status) {
                              {"ready", one.is_ready},
                              {"since", hal::rfc3339(one.since)}});
     return json::serialize(
-        json::object{{"processes", std::move(processes)}, {"backlogs", json::array{}}, {"problems", json::value_from(status.problems)}});
+        json::object{{"processes", std::move(processes)}, {"backlogs", array_of(status.backlogs)}, {"problems", json::value_from(status.problems)}});
 }
 
 Status status_of(const std::string& text) {
@@ -61,6 +103,7 @@ Status status_of(const std::string& text) {
             status.processes.push_back({json::value_to<std::string>(one.at("service")), one.at("pid").to_number<pid_t>(),
                                         one.at("pss_kib").to_number<std::uint64_t>(), one.at("restarts").to_number<unsigned>(),
                                         one.at("ready").as_bool(), hal::parse_rfc3339(json::value_to<std::string>(one.at("since")))});
+        status.backlogs = backlogs_in(object.at("backlogs").as_array());
         status.problems = json::value_to<std::vector<std::string>>(object.at("problems"));
         return status;
     } catch (const std::exception& failure) {
@@ -73,6 +116,10 @@ std::string to_text(const Status& status, hal::WallTime now) {
     for (const auto& one : status.processes)
         text += std::format("{:<12} {:<9} {:>8} {:>6} KiB {:>9} {:>6}\n", one.service, one.is_ready ? "ready" : one.pid ? "starting" : "down",
                             one.pid, one.pss_kib, one.restarts, age(one.since, now));
+    if (!status.backlogs.empty()) text += std::format("\n{:<12} {:<9} {:>8} {:>10} {:>9} {:>9}\n", "UPSTREAM", "CLASS", "COUNT", "BYTES", "OLDEST", "EMPTY IN");
+    for (const auto& one : status.backlogs)
+        text += std::format("{:<12} {:<9} {:>8} {:>10} {:>9} {:>9}\n", one.upstream, one.urgency, one.count, amount(one.bytes), age(one.oldest, now),
+                            one.empty_at ? age(now, *one.empty_at) : "unknown");
     for (const auto& problem : status.problems) text += "problem: " + problem + "\n";
     return text;
 }

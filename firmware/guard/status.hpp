@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hal/base/clock.hpp"
+#include "services/config/service.hpp"
 
 namespace firmware::guard {
 
@@ -23,14 +24,20 @@ struct ProcessStatus {
 
 struct Status {
     std::vector<ProcessStatus> processes;
+    std::vector<services::config::Backlog> backlogs;
     std::vector<std::string> problems;
     [[nodiscard]] bool is_healthy() const;  // all ready, no problem
 };
 
-// {"processes":[{"service","pid","pss_kib","restarts","ready","since"}],"backlogs":[],"problems":[]}
+// {"processes":[{"service","pid","pss_kib","restarts","ready","since"}],
+//  "backlogs":[{"upstream","class","count","bytes","oldest","empty_at"}],"problems":[]}
+// empty_at: when it will all have gone, by the uplink's forecast, or null.
 std::string to_json(const Status& status);
 // Throws Error{corrupt} for anything but that.
 Status status_of(const std::string& text);
+// The list `backlogs` alone. What is no such list is none.
+std::string backlogs_json(const std::vector<services::config::Backlog>& backlogs);
+std::vector<services::config::Backlog> backlogs_of(std::string_view text);
 // For a person: a table and the problems below it.
 std::string to_text(const Status& status, hal::WallTime now);
 

@@ -50,6 +50,23 @@ TEST_CASE("a person sees each process on a line and each problem below") {
     CHECK(text.ends_with("problem: docker drops forwarded packets\n"));
 }
 
+TEST_CASE("what waits to go upstream is told with its forecast") {
+    auto status = two_processes();
+    status.backlogs = {{"objects", "backlog", 12, 3'400'000, noon - std::chrono::hours(3), noon + std::chrono::minutes(90)}, {"logs", "logs", 1, 10, noon, {}}};
+    const auto read = status_of(to_json(status));
+    REQUIRE(read.backlogs.size() == 2);
+    CHECK(read.backlogs[0].upstream == "objects");
+    CHECK(read.backlogs[0].bytes == 3'400'000);
+    CHECK(read.backlogs[0].empty_at == noon + std::chrono::minutes(90));
+    CHECK_FALSE(read.backlogs[1].empty_at);
+    CHECK(status.is_healthy());
+    const auto text = to_text(status, noon);
+    CHECK(text.contains("objects      backlog         12     3.4 MB        3h       90m\n"));
+    CHECK(text.contains("logs         logs             1       10 B        0s   unknown\n"));
+    CHECK(backlogs_of(backlogs_json(status.backlogs)).size() == 2);
+    CHECK(backlogs_of("[{}]").empty());
+}
+
 TEST_CASE("a status that is none is refused, and so is a box where nothing runs") {
     CHECK_THROWS_AS(status_of("{}"), hal::Error);
     CHECK_THROWS_AS(status_of("{\"processes\":[{}],\"problems\":[]}"), hal::Error);

@@ -22,7 +22,7 @@ const std::string lease_namespace = "kube-node-lease";
 Node::Node(hal::async::Executor executor, kc::Client client, const hal::Clock& clock, std::function<NodeView()> look)
     : client_(std::move(client)), clock_(clock), look_(std::move(look)), changed_(executor) {}
 
-Task<> Node::run(hal::async::TaskGroup& group) {
+Task<> Node::register_until_done() {
     for (auto retry = retry_min; !is_registered(); retry = std::min(retry * 2, retry_max)) {
         std::string failure;
         try {
@@ -36,6 +36,10 @@ Task<> Node::run(hal::async::TaskGroup& group) {
         co_await hal::async::sleep_for(retry);
     }
     log::info(area, "registered as node {}", look_().name);
+}
+
+Task<> Node::run(hal::async::TaskGroup& group) {
+    co_await register_until_done();
     group.spawn("lease", keep_lease());
     changed_.set();
     co_await keep_status();
@@ -71,7 +75,9 @@ Task<> Node::keep_status() {
         } catch (const hal::Error& error) {
             if (error.code() == hal::Code::cancelled) throw;
             if (retry == retry_min) log::warn(area, "the Node's status was not written: {}", error.what());
+            if (error.code() == hal::Code::not_found) uid_.clear();  // deleted, or the database is a new one
         }
+        co_await register_until_done();
         retry = is_written ? retry_min : std::min(retry * 2, retry_max);
         if (is_written) continue;
         co_await hal::async::sleep_for(retry);
@@ -107,6 +113,7 @@ Task<> Node::write_lease() {
                                  {"kind", "Lease"},
                                  {"metadata", {{"name", name}, {"namespace", lease_namespace}, {"ownerReferences", json::array{std::move(owner)}}}},
                                  {"spec", {{"holderIdentity", name}, {"leaseDurationSeconds", lease_seconds}, {"renewTime", hal::rfc3339_micro(clock_.wall())}}}});
+        changed_.set();  // who has no Lease of ours may have no Node either
         co_return;
     }
     kc::make_object(*lease, "spec")["renewTime"] = hal::rfc3339_micro(clock_.wall());

@@ -65,6 +65,7 @@ public:
 
 private:
     Task<> register_once();
+    Task<> register_until_done();
     Task<> keep_status();
     Task<> keep_lease();
     Task<> write_lease();

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <format>
+#include <ranges>
 #include <set>
 
+#include "hal/async/clock_watch.hpp"
 #include "hal/base/bytes.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
@@ -31,6 +33,8 @@ constexpr auto area = "kubelet";
 constexpr std::chrono::seconds drain_time_max{2};
 constexpr std::chrono::seconds api_wait_max{2};  // at start, before checkpoints alone decide
 constexpr std::uint16_t usual_port = 10250;
+constexpr std::chrono::seconds ask_again{1};
+constexpr std::size_t pods_named_max = 5;  // in a sentence
 
 // Names this root's pods in the control groups, beside those of other roots on the machine.
 std::string cgroup_parent(const fs::path& root) {
@@ -63,10 +67,15 @@ struct Kubelet {
     Task<> start();
     Task<> run_services();
     Task<> follow_pods();
+    Task<> follow_clock();
+    Task<> learn_cluster();
+    Task<> settle_doubts();
+    Task<http::Response> end_outliving();
     Task<> start_without_api();
     Task<> stop_pods();
 
     [[nodiscard]] NodeView look() const;
+    void put(const kc::ObjectPtr& pod);
     void report_problems();
     void connect();
     probes::ProberCalls prober_calls();
@@ -85,7 +94,7 @@ struct Kubelet {
     volumes::Volumes volumes;
     probes::Prober prober;
     hal::async::TaskGroup group;
-    hal::async::Event starts_allowed, container_ended;
+    hal::async::Event starts_allowed, container_ended, doubted;
     pods::Parts parts;
     pods::Pods pods;
     pods::PodsFace face;
@@ -104,7 +113,7 @@ Kubelet::Kubelet(config::Service& given)
       facts(read_node_facts(given.data_folder(), "")),
       volumes(given.executor, *given.pool, client, *given.clock,
               {.pods_folder = given.data_folder() / "pods", .node_milli_cpu = facts.milli_cpu, .node_memory_bytes = facts.memory_bytes - reserved_memory(facts)}),
-      prober(given.executor, *given.clock, prober_calls()), group(given.executor, area), starts_allowed(given.executor), container_ended(given.executor),
+      prober(given.executor, *given.clock, prober_calls()), group(given.executor, area), starts_allowed(given.executor), container_ended(given.executor), doubted(given.executor),
       parts{.executor = given.executor,
             .pool = *given.pool,
             .clock = *given.clock,
@@ -127,7 +136,8 @@ Kubelet::Kubelet(config::Service& given)
             .node_memory_bytes = facts.memory_bytes - reserved_memory(facts),
             .services = [this] { return service_objects.list(); },
             .starts_allowed = starts_allowed,
-            .container_ended = container_ended},
+            .container_ended = container_ended,
+            .doubt = [this] { doubted.set(); }},
       pods(parts, group), face(pods, parts), streams(given.executor, face, *given.clock), pod_objects(given.executor, client, kc::resources::pods, pods_of(given.site)),
       service_objects(given.executor, client, kc::resources::services),
       node(given.executor, client, *given.clock, [this] { return look(); }) {}
@@ -136,8 +146,22 @@ NodeView Kubelet::look() const {
     return {service.site, facts, network.box_addresses(), api_port, images.list(), network.problems()};
 }
 
+void Kubelet::put(const kc::ObjectPtr& pod) {
+    const bool has_outliving = !pods.outliving().empty();
+    pods.put(pod);
+    if (has_outliving) report_problems();
+}
+
 void Kubelet::report_problems() {
-    if (service.report_problems) service.report_problems(network.problems());
+    auto problems = network.problems();
+    if (const auto keys = pods.outliving(); !keys.empty()) {
+        std::string some;
+        for (const auto& key : keys | std::views::take(pods_named_max)) some += (some.empty() ? "" : ", ") + key;
+        problems.push_back(std::format("the cluster's database is a new one: {} pods of the one before run on from their checkpoints ({}{}); apply their "
+                                       "manifests again and they are replaced, or end them by DELETE /pods/outliving on {}",
+                                       keys.size(), some, keys.size() > pods_named_max ? ", ..." : "", (service.run_folder() / "kubelet.sock").string()));
+    }
+    if (service.report_problems) service.report_problems(problems);
 }
 
 Task<probes::Execution> Kubelet::execute(std::string uid, std::string container, std::vector<std::string> command, std::chrono::steady_clock::duration limit) {
@@ -176,7 +200,7 @@ void Kubelet::connect() {
     volumes.on_failure([this](const kc::ObjectPtr& pod, const volumes::VolumeFailure& failure) {
         events.record(*pod, "Warning", "FailedMount", failure.message);
     });
-    pod_objects.add_handlers({[this](const kc::ObjectPtr& pod) { pods.put(pod); },
+    pod_objects.add_handlers({[this](const kc::ObjectPtr& pod) { put(pod); },
                               [this](const kc::ObjectPtr&, const kc::ObjectPtr& pod) { pods.put(pod); },
                               [this](const kc::ObjectPtr& pod) { pods.remove(pod); }});
 }
@@ -209,6 +233,16 @@ Task<> Kubelet::follow_pods() {
     log::info(area, "{} pods on this node", uids.size());
 }
 
+// What runs is reckoned by the monotonic clock; what others read a time from is made anew.
+Task<> Kubelet::follow_clock() {
+    hal::async::ClockWatch watch(service.executor);
+    for (;;) {
+        co_await watch.stepped();
+        volumes.clock_set();
+        node.changed();
+    }
+}
+
 // A pod that was deleted while this process was away is not started again, if the API server can say so soon.
 Task<> Kubelet::start_without_api() {
     co_await hal::async::sleep_for(api_wait_max);
@@ -222,13 +256,51 @@ Task<> Kubelet::run_services() {
     group.spawn("images", images.watch_folder(service.under_root("/var/lib/rancher/k3s/agent/images")));
     group.spawn("network", network.run(std::make_shared<kc::Client>(client)));
     group.spawn("volumes", volumes.run());
+    group.spawn("clock", follow_clock());
     group.spawn("services", service_objects.run());
     // Containers see the Services there are when they start: pods come after the first list of them.
     group.spawn("node", node.run(group));
     group.spawn("first list", follow_pods());
     group.spawn("start without API", start_without_api());
     co_await service_objects.wait_synced();
+    co_await learn_cluster();
+    group.spawn("doubts", settle_doubts());
     group.spawn("pods", pod_objects.run());
+}
+
+// Which database the API server has. One that is new knows none of the pods here, which is no reason to end them.
+Task<> Kubelet::learn_cluster() {
+    for (;;) {
+        try {
+            if (const auto found = co_await client.find(kc::resources::namespaces, "", "kube-system")) {
+                if (pods.set_cluster(std::string(kc::uid_of(*found)))) {
+                    log::warn(area, "the API server's database is a new one: {} pods run on from their checkpoints", pods.outliving().size());
+                    report_problems();
+                    node.changed();
+                }
+                co_return;
+            }
+        } catch (const hal::Error& error) {
+            if (error.code() == hal::Code::cancelled) throw;
+            log::debug(area, "the API server does not say which database it has: {}", error.what());
+        }
+        co_await hal::async::sleep_for(ask_again);
+    }
+}
+
+Task<> Kubelet::settle_doubts() {
+    for (;;) {
+        co_await doubted.wait();
+        doubted.clear();
+        co_await learn_cluster();
+    }
+}
+
+Task<http::Response> Kubelet::end_outliving() {
+    const auto keys = pods.outliving();
+    pods.end_outliving();
+    report_problems();
+    co_return http::text_response(200, std::format("{} pods of an earlier database end\n", keys.size()));
 }
 
 Task<> Kubelet::stop_pods() {
@@ -256,6 +328,7 @@ Task<> run(config::Service& service) {
     http::Router router;
     for (const auto* path : {"/healthz", "/readyz", "/metrics"})
         router.add("GET", path, [&kubelet](http::Request request) { return kubelet.answer(std::move(request)); });
+    router.add("DELETE", "/pods/outliving", [&kubelet](http::Request) { return kubelet.end_outliving(); });
     images::add_routes(router, kubelet.images);
     http::Server control(service.executor, router.handler());
     for (auto& listener : service.listeners["control"]) control.listen(std::move(listener));

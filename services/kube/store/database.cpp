@@ -44,6 +44,9 @@ Database::Database(const std::filesystem::path& file, hal::disk::Sqlite::Mode mo
     : sqlite_(hal::disk::Sqlite::open(file, {.mode = mode})) {}
 
 Database::State Database::start() {
+    // Before anything is served from it: damage that shows only later would be answered as truth until then.
+    if (auto check = sqlite_.prepare("PRAGMA quick_check(1)"); check.step() && check.bytes(0) != "ok")
+        throw hal::Error(hal::Code::corrupt, "the store's file: " + std::string(check.bytes(0)));
     const auto found_application = sqlite_.value("PRAGMA application_id");
     const auto found_format = sqlite_.value("PRAGMA user_version");
     if (found_application != 0 && found_application != application)

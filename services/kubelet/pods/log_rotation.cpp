@@ -34,9 +34,13 @@ bool rotate_log(const fs::path& file, std::uintmax_t bytes_max, std::size_t file
     std::error_code failure;
     const auto size = fs::file_size(file, failure);
     if (failure || size <= bytes_max) return false;
-    fs::rename(file, std::format("{}.{:%Y%m%d-%H%M%S}", file.string(), now), failure);
+    auto rotated = set_aside(file);
+    fs::path target = std::format("{}.{:%Y%m%d-%H%M%S}", file.string(), now);
+    // A clock that was set back makes no file older than the one before it.
+    if (!rotated.empty() && target <= rotated.back()) target = rotated.back().string() + "-1";
+    fs::rename(file, target, failure);
     if (failure) return false;
-    const auto rotated = set_aside(file);
+    rotated.push_back(target);
     for (std::size_t oldest = 0; rotated.size() - oldest >= files_max; ++oldest) fs::remove(rotated[oldest], failure);
     return true;
 }

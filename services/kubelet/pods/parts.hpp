@@ -53,6 +53,9 @@ struct Parts {
     // Not set: only what runs already is kept. Set once the API server said which pods there are, or did not in time.
     hal::async::Event& starts_allowed;
     hal::async::Event& container_ended;  // set each time one has been noted
+    // The API server says that it has no such pod: it was deleted, or the database is a new one. Answered by
+    // Pods::vanished() or Pods::set_cluster().
+    std::function<void()> doubt = [] {};
 };
 
 // Times and bounds of the kubelet, as the real one has them.

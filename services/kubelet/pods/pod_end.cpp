@@ -92,7 +92,7 @@ Task<> PodWorker::absorb_ends() {
         container.is_ready = container.is_started = false;
         container.ended = std::move(ended);
         // The first crash is restarted at once; one that follows waits longer each time.
-        if (end.finished - container.started >= back_off_forgotten) live.back_off = {};
+        if (Steady::now() - live.since >= back_off_forgotten) live.back_off = {};
         live.delay = live.back_off;
         live.not_before = Steady::now() + live.delay;
         live.back_off = std::min(std::max(live.back_off * 2, back_off_min), back_off_max);

@@ -32,6 +32,7 @@ bool is_said(const json::object& wanted, const json::object& have) {
 std::string PodWorker::shown() const { return std::format("{}_{}({})", kc::name_of(state_.pod), kc::namespace_of(state_.pod), uid_); }
 
 void PodWorker::event(std::string_view type, std::string_view reason, std::string message, const ContainerState* container) {
+    if (is_outliving_) return;  // its namespace is not there, or another's
     std::string path;
     if (container) path = std::format("spec.{}{{{}}}", container->list(), container->name);
     json::object about{{"apiVersion", "v1"}, {"kind", "Pod"}};
@@ -41,7 +42,7 @@ void PodWorker::event(std::string_view type, std::string_view reason, std::strin
 }
 
 Task<> PodWorker::checkpoint() {
-    if (has_volumes_) state_.objects = parts_.volumes.needed_by(uid_);
+    if (has_volumes_ && !is_missed_ && !is_outliving_) state_.objects = parts_.volumes.needed_by(uid_);
     auto text = json::serialize(state_.to_json());
     if (text == checkpointed_) co_return;
     const auto folder = data_folder();
@@ -76,7 +77,7 @@ Task<> PodWorker::report() {
 
 Task<bool> PodWorker::write_status() {
     // A pod that was over before this process knew it keeps the status it has.
-    if (is_gone_ || (!state_.started && kc::is_pod_finished(state_.pod))) co_return true;
+    if (is_gone_ || is_outliving_ || (!state_.started && kc::is_pod_finished(state_.pod))) co_return true;
     auto status = status_of(state_, api_status_, parts_.clock.wall());
     if (is_said(status, api_status_)) co_return true;
     std::optional<hal::Code> refused;
@@ -92,7 +93,7 @@ Task<bool> PodWorker::write_status() {
         if (refused != hal::Code::unavailable && refused != hal::Code::not_found)
             hal::log::warn("kubelet", "pod {}: status not written: {}", kc::key_of(state_.pod), error.what());
     }
-    if (refused == hal::Code::not_found) vanished();
+    if (refused == hal::Code::not_found) missed();
     co_return refused == hal::Code::not_found;
 }
 

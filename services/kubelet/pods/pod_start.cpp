@@ -209,6 +209,7 @@ Task<> PodWorker::launch(ContainerState& container, images::Image image, std::st
     container.image_id = image.id;
     container.stop_signal = stop_signal_of(spec, image.config);
     container.is_started = container.is_ready = false;
+    live.since = Steady::now();
     live.end.reset();
     live.is_killed = false;
     live.reason.clear();

@@ -53,11 +53,30 @@ std::filesystem::path PodWorker::log_link(const ContainerState& container) const
 }
 
 void PodWorker::update(kc::ObjectPtr pod) {
+    is_missed_ = false;
     state_.pod = *pod;
     state_.add_ephemeral();
     add_live();
     api_status_ = kc::object_at(state_.pod, "status");
     if (has_volumes_) parts_.volumes.update(pod);
+    wake_.set();
+}
+
+void PodWorker::missed() {
+    if (is_outliving_ || is_gone_) return;
+    is_missed_ = true;
+    parts_.doubt();
+}
+
+void PodWorker::belongs_to(const std::string& cluster) {
+    state_.cluster = cluster;
+    wake_.set();  // the checkpoint says so too
+}
+
+void PodWorker::outlive() {
+    is_missed_ = false;
+    if (std::exchange(is_outliving_, true)) return;
+    parts_.volumes.outlive(std::make_shared<json::object>(state_.pod), state_.objects);
     wake_.set();
 }
 
@@ -139,6 +158,8 @@ Task<> PodWorker::live() {
 void PodWorker::adopt() {
     const bool is_same_boot = state_.boot == parts_.boot;
     if (!is_same_boot) state_.has_sandbox = false;
+    if (state_.started && !(is_same_boot && state_.active_since))
+        state_.active_since = parts_.clock.steady() - std::max<hal::WallTime::duration>(parts_.clock.wall() - *state_.started, {});
     state_.boot = parts_.boot;
     for (auto& container : state_.containers) {
         if (container.phase != Phase::running) {
@@ -170,7 +191,10 @@ Task<> PodWorker::sync() {
     }
     if (state_.has_sandbox) co_await make_sandbox();  // what an earlier process made is made known to this one's network
     if (!parts_.starts_allowed.is_set()) co_return;
-    if (!state_.started) state_.started = parts_.clock.wall();
+    if (!state_.started) {
+        state_.started = parts_.clock.wall();
+        state_.active_since = parts_.clock.steady();
+    }
     co_await make_sandbox();
     if (co_await run_inits())
         for (std::size_t each = 0; each < state_.containers.size(); ++each)  // some may be added meanwhile
@@ -238,8 +262,8 @@ void PodWorker::settle() {
 
 bool PodWorker::check_deadline() {
     const auto* seconds = kc::field(state_.pod, "spec.activeDeadlineSeconds");
-    if (!seconds || !state_.started) return false;
-    const auto left = *state_.started + std::chrono::seconds(seconds->to_number<std::int64_t>()) - parts_.clock.wall();
+    if (!seconds || !state_.active_since) return false;
+    const auto left = *state_.active_since + std::chrono::seconds(seconds->to_number<std::int64_t>()) - parts_.clock.steady();
     if (left.count() > 0) {
         look_again_at(Steady::now() + left);
         return false;

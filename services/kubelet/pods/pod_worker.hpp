@@ -31,6 +31,12 @@ public:
     void update(kubeclient::ObjectPtr pod);
     // The API has it no more.
     void vanished();
+    // The database that `cluster` names is the API server's, and has this pod.
+    void belongs_to(const std::string& cluster);
+    // The API server's database is a later one than this pod's: it runs on from its checkpoint, and the API is told nothing.
+    void outlive();
+    [[nodiscard]] bool is_outliving() const { return is_outliving_; }
+    [[nodiscard]] bool is_ending() const { return wants_end() || !state_.final_phase.empty(); }
     // Something outside has changed that it may wait for: what its volumes or environment name, Parts::starts_allowed.
     void look_again() { wake_.set(); }
     // The box is to run no pods any more: its containers end, the API is not told that the pod is gone.
@@ -41,6 +47,9 @@ public:
     // `message`: for `failed`, why the container is to be restarted; `grace`: the probe's own.
     void probed(const std::string& container, probes::Result result, std::string message = "", std::optional<std::chrono::seconds> grace = {});
 
+    [[nodiscard]] bool is_missed() const { return is_missed_; }
+    // The API has it no more, or never had.
+    void missed();
     [[nodiscard]] const PodState& state() const { return state_; }
     [[nodiscard]] std::filesystem::path network_namespace() const;  // empty on the host's network
     // The CRI log of an attempt (0: the first).
@@ -58,6 +67,7 @@ private:
         std::chrono::seconds delay{0};     // of the last
         bool is_backing_off = false;
         Steady::time_point not_before{};  // the next start
+        Steady::time_point since = Steady::now();  // it runs, as this process saw it
     };
 
     // pod_worker.cpp: deciding.
@@ -125,6 +135,8 @@ private:
     std::optional<Steady::time_point> look_again_;
     json::object api_status_;  // as the API has it
     bool is_gone_ = false;       // from the API
+    bool is_missed_ = false;     // the API has no such pod; why is being asked
+    bool is_outliving_ = false;
     bool is_stopping_ = false;   // stop() was called
     bool is_torn_down_ = false;  // nothing is left on this node
     bool is_confirmed_ = false;  // and the API knows

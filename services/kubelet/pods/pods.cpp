@@ -119,17 +119,64 @@ void Pods::put(kc::ObjectPtr pod) {
         return;
     }
     is_waiting_.erase(uid);
+    replace_outliving(*pod);
     take_up(PodState::of(*pod));
+    parts_.doubt();  // of which database it is: the one asked last may be gone
+}
+
+// A pod made anew after its manifest was applied again has the name (a bare one, of a StatefulSet) or the labels (of a
+// Deployment, whose hash of the template is the same for the same template) of the one that it stands for.
+void Pods::replace_outliving(const kc::json::object& pod) {
+    for (auto& [uid, worker] : workers_) {
+        const auto& old = worker->state().pod;
+        if (!worker->is_outliving() || worker->is_ending() || kc::namespace_of(old) != kc::namespace_of(pod)) continue;
+        const auto& labels = kc::object_at(old, "metadata.labels");
+        if (kc::name_of(old) != kc::name_of(pod) && (labels.empty() || labels != kc::object_at(pod, "metadata.labels"))) continue;
+        log::info(area, "pod {} of an earlier database ends: {} takes its place", kc::key_of(old), kc::key_of(pod));
+        worker->vanished();
+        return;
+    }
+}
+
+bool Pods::set_cluster(const std::string& uid) {
+    const auto before = outliving();
+    for (auto& [pod, worker] : workers_) {
+        if (worker->state().cluster.empty())
+            worker->belongs_to(uid);  // new, or a checkpoint of a release that did not know
+        else if (worker->state().cluster != uid)
+            worker->outlive();
+        if (worker->is_missed()) worker->vanished();
+    }
+    return outliving() != before;
+}
+
+void Pods::end_outliving() {
+    for (auto& [uid, worker] : workers_)
+        if (worker->is_outliving()) worker->vanished();
+}
+
+std::vector<std::string> Pods::outliving() {
+    std::vector<std::string> keys;
+    for (auto& [uid, worker] : workers_)
+        if (worker->is_outliving() && !worker->is_ending()) keys.push_back(kc::key_of(worker->state().pod));
+    std::ranges::sort(keys);
+    return keys;
 }
 
 void Pods::remove(const kc::ObjectPtr& pod) {
     is_waiting_.erase(std::string(kc::uid_of(*pod)));
-    if (auto* worker = find(std::string(kc::uid_of(*pod)))) worker->vanished();
+    auto* worker = find(std::string(kc::uid_of(*pod)));
+    if (!worker) return;
+    // The last word of a pod that was being deleted; any other may be that of a database which is not there any more.
+    if (kc::is_deleting(*pod) || kc::is_deleting(worker->state().pod))
+        worker->vanished();
+    else
+        worker->missed();
 }
 
 void Pods::keep_only(const std::set<std::string>& uids) {
     for (auto& [uid, worker] : workers_)
-        if (!uids.contains(uid)) worker->vanished();
+        if (!uids.contains(uid) && !worker->is_outliving()) worker->vanished();
 }
 
 void Pods::images_changed() {

@@ -28,8 +28,15 @@ public:
     // From the informer.
     void put(kubeclient::ObjectPtr pod);
     void remove(const kubeclient::ObjectPtr& pod);
-    // After the first list: pods that the API does not have are ended.
+    // After the first list: pods that the API does not have are ended, but for those of an earlier database.
     void keep_only(const std::set<std::string>& uids);
+    // The API server's database (uid of Namespace kube-system), before the first put() and at each Parts::doubt. Pods of
+    // another one are run on from their checkpoints; one that it misses and that was its own was deleted. One ends when the new database has a pod of its name, or of its labels,
+    // to take its place, or by end_outliving(). Says whether any pod's case is other than before.
+    bool set_cluster(const std::string& uid);
+    // A person has decided.
+    void end_outliving();
+    [[nodiscard]] std::vector<std::string> outliving();  // "default/web-0", sorted
     void images_changed();
     // Sets Parts::starts_allowed.
     void allow_starts();
@@ -52,6 +59,7 @@ private:
     hal::async::TaskGroup& group_;
     std::map<std::string, std::unique_ptr<PodWorker>> workers_;
     std::set<std::string> is_waiting_;  // over pods_max, said once each
+    void replace_outliving(const kubeclient::json::object& pod);
 };
 
 }  // namespace services::kubelet::pods

@@ -110,10 +110,12 @@ PodState PodState::from_json(const json::value& value) {
     if (kc::number(all, "version") > version || !all.contains("pod")) throw hal::Error(hal::Code::corrupt, "not a pod's checkpoint that this version reads");
     auto state = of(kc::object_at(all, "pod"));
     state.boot = kc::text(all, "boot");
+    state.cluster = kc::text(all, "cluster");
     for (const auto& [key, object] : kc::object_at(all, "objects")) state.objects.emplace(key, kc::as_object(object));
     for (const auto& item : kc::array_at(all, "containers"))
         if (auto* one = state.find(kc::text(kc::as_object(item), "name"))) read_into(*one, kc::as_object(item));
     if (all.contains("started")) state.started = time_at(all, "started");
+    if (all.contains("activeSince")) state.active_since = hal::SteadyTime(std::chrono::milliseconds(kc::number(all, "activeSince")));
     state.addresses = texts(kc::array_at(all, "addresses"));
     state.host_addresses = texts(kc::array_at(all, "hostAddresses"));
     state.has_sandbox = kc::flag(all, "hasSandbox");
@@ -124,13 +126,14 @@ PodState PodState::from_json(const json::value& value) {
 }
 
 json::object PodState::to_json() const {
-    json::object kept, made{{"version", version}, {"boot", boot}, {"pod", pod}};
+    json::object kept, made{{"version", version}, {"boot", boot}, {"cluster", cluster}, {"pod", pod}};
     for (const auto& [key, object] : objects) kept[key] = object;
     json::array list;
     for (const auto& one : containers) list.push_back(pods::to_json(one));
     made["objects"] = std::move(kept);
     made["containers"] = std::move(list);
     if (started) made["started"] = hal::rfc3339_micro(*started);
+    if (active_since) made["activeSince"] = std::chrono::floor<std::chrono::milliseconds>(active_since->time_since_epoch()).count();
     made["addresses"] = texts(addresses);
     made["hostAddresses"] = texts(host_addresses);
     made["hasSandbox"] = has_sandbox;

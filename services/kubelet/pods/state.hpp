@@ -58,9 +58,11 @@ struct ContainerState {
 struct PodState {
     json::object pod;
     std::string boot;           // the boot its containers ran in
+    std::string cluster;        // the API server's database that it is of (uid of Namespace kube-system); "": not known
     ReferencedObjects objects;  // ConfigMaps and Secrets it needs, as last seen
     std::deque<ContainerState> containers;   // init, main, ephemeral ones, each in the spec's order; references to them last
     std::optional<hal::WallTime> started;    // when the kubelet took it up
+    std::optional<hal::SteadyTime> active_since;  // the same by the clock of `boot`, which no one sets
     std::vector<std::string> addresses;      // of the pod, IPv4 first
     std::vector<std::string> host_addresses;
     bool has_sandbox = false;   // network and folders are there

@@ -43,6 +43,7 @@ struct References::State {
     kubeclient::Client client;
     std::map<Reference, std::unique_ptr<Watched>> watched;
     std::map<Reference, ObjectPtr> restored;
+    std::map<Reference, ObjectPtr> outliving;  // the same, of a database that is no more
     std::size_t watches = 0;
     std::function<void(const std::string&, const Reference&)> changed;
     TaskGroup ending;
@@ -69,8 +70,14 @@ struct References::State {
         for (const auto& uid : pods) changed(uid, reference);
     }
 
+    [[nodiscard]] ObjectPtr or_outliving(ObjectPtr found, const Reference& reference) const {
+        const auto at = outliving.find(reference);
+        return found || at == outliving.end() ? found : at->second;
+    }
+
     void drop(std::map<Reference, std::unique_ptr<Watched>>::iterator at) {
         restored.erase(at->first);
+        outliving.erase(at->first);
         if (at->second->informer) {
             --watches;
             ending.spawn("end of a watch", see_out(std::move(at->second)));
@@ -108,20 +115,20 @@ void References::keep(const std::string& uid, const std::string& name_space, con
 
 void References::release(const std::string& uid) { keep(uid, "", {}); }
 
-void References::restore(const std::string& name_space, const Objects& objects) {
+void References::restore(const std::string& name_space, const Objects& objects, bool outlives) {
     for (const auto& [key, object] : objects)
         if (key.starts_with("configmap/") || key.starts_with("secret/"))
-            state_->restored.try_emplace({name_space, key}, std::make_shared<const json::object>(object));
+            (outlives ? state_->outliving : state_->restored).try_emplace({name_space, key}, std::make_shared<const json::object>(object));
 }
 
 Task<ObjectPtr> References::find(Reference reference) {
     const auto [resource, name] = named(reference);
     if (const auto at = state_->watched.find(reference); at != state_->watched.end() && at->second->informer && at->second->informer->synced())
-        co_return at->second->informer->find(reference.name_space, name);
+        co_return state_->or_outliving(at->second->informer->find(reference.name_space, name), reference);
     std::exception_ptr failure;
     try {
         auto found = co_await state_->client.find(resource, reference.name_space, name);
-        if (!found) co_return nullptr;
+        if (!found) co_return state_->or_outliving(nullptr, reference);
         // An object that is not watched has only this copy for a checkpoint.
         co_return state_->restored[reference] = std::make_shared<const json::object>(std::move(*found));
     } catch (const hal::Error& error) {
@@ -134,9 +141,9 @@ Task<ObjectPtr> References::find(Reference reference) {
 
 ObjectPtr References::seen(const Reference& reference) const {
     if (const auto at = state_->watched.find(reference); at != state_->watched.end() && at->second->informer && at->second->informer->synced())
-        return at->second->informer->find(reference.name_space, named(reference).name);
+        return state_->or_outliving(at->second->informer->find(reference.name_space, named(reference).name), reference);
     const auto at = state_->restored.find(reference);
-    return at == state_->restored.end() ? nullptr : at->second;
+    return state_->or_outliving(at == state_->restored.end() ? nullptr : at->second, reference);
 }
 
 void References::on_change(std::function<void(const std::string&, const Reference&)> changed) { state_->changed = std::move(changed); }

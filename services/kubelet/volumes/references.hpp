@@ -45,8 +45,9 @@ public:
     // The pod `uid` names `keys` in `name_space` from now on, and nothing else.
     void keep(const std::string& uid, const std::string& name_space, const std::vector<std::string>& keys);
     void release(const std::string& uid);
-    // What a checkpoint held, for as long as the API server has not answered about it.
-    void restore(const std::string& name_space, const Objects& objects);
+    // What a checkpoint held, for as long as the API server has not answered about it; `outlives`: also when it says that there
+    // is none, because its database is a later one.
+    void restore(const std::string& name_space, const Objects& objects, bool outlives = false);
 
     // As it is now; null when there is none. Throws ApiError or hal::Error when the API server does not say and nothing
     // was restored.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <format>
+#include <utility>
 
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
@@ -41,7 +42,7 @@ Task<std::string> Tokens::token_of(ObjectPtr pod, json::object source) {
         // The server may shorten or stretch what was asked for.
         const auto life = std::chrono::seconds(kc::number(answer, "spec.expirationSeconds", seconds));
         Held fresh{std::string(kc::text(answer, "status.token")), std::string(kc::text(answer, "status.expirationTimestamp")),
-                   clock_.steady() + std::min<std::chrono::seconds>(life * 8 / 10, age_max)};
+                   clock_.steady() + std::min<std::chrono::seconds>(life * 8 / 10, age_max), false};
         co_return (held_[uid][key] = std::move(fresh)).token;
     } catch (const hal::Error& failure) {
         if (failure.code() == hal::Code::cancelled) throw;
@@ -50,12 +51,17 @@ Task<std::string> Tokens::token_of(ObjectPtr pod, json::object source) {
     const auto pod_at = held_.find(uid);
     const auto at = pod_at == held_.end() ? decltype(pod_at->second.begin()){} : pod_at->second.find(key);
     if (pod_at == held_.end() || at == pod_at->second.end()) throw hal::Error(hal::Code::unavailable, "failed to fetch token: " + problem);
-    hal::log::warn("volumes", "token of pod {}: {}; the old one goes on", kc::key_of(*pod), problem);
+    if (!std::exchange(at->second.is_told, true)) hal::log::warn("volumes", "token of pod {}: {}; the old one goes on", kc::key_of(*pod), problem);
     at->second.renew_at = clock_.steady() + retry_after;
     co_return at->second.token;
 }
 
 void Tokens::forget(const std::string& uid) { held_.erase(uid); }
+
+void Tokens::renew_all() {
+    for (auto& [uid, tokens] : held_)
+        for (auto& [key, held] : tokens) held.renew_at = clock_.steady();
+}
 
 std::optional<hal::SteadyTime> Tokens::next_due() const {
     std::optional<hal::SteadyTime> next;
@@ -83,7 +89,7 @@ void Tokens::restore(const std::string& uid, const Objects& objects) {
     // Due at once: the API server is asked first, and this answers only if it does not.
     for (const auto& [key, object] : objects)
         if (key.starts_with("token/"))
-            held_[uid].try_emplace(key, Held{std::string(kc::text(object, "token")), std::string(kc::text(object, "expires")), clock_.steady()});
+            held_[uid].try_emplace(key, Held{std::string(kc::text(object, "token")), std::string(kc::text(object, "expires")), clock_.steady(), false});
 }
 
 }  // namespace services::kubelet::volumes

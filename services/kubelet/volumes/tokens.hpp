@@ -32,6 +32,8 @@ public:
     // Error with the kubelet's text when there is none at all.
     Task<std::string> token_of(ObjectPtr pod, json::object source);
     void forget(const std::string& uid);
+    // All are due: the clock that ends their lives was set.
+    void renew_all();
 
     // The earliest time at which a token is to be renewed; empty when there is none.
     [[nodiscard]] std::optional<hal::SteadyTime> next_due() const;
@@ -47,6 +49,7 @@ private:
         std::string token;
         std::string expires;  // RFC 3339
         hal::SteadyTime renew_at;
+        bool is_told = false;  // that it could not be renewed
     };
     kubeclient::Client client_;
     const hal::Clock& clock_;

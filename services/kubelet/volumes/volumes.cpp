@@ -372,6 +372,15 @@ void Volumes::restore(const ObjectPtr& pod, const Objects& objects) {
     state_->tokens.restore(std::string(kc::uid_of(*pod)), objects);
 }
 
+void Volumes::outlive(const ObjectPtr& pod, const Objects& objects) {
+    state_->references.restore(std::string(kc::namespace_of(*pod)), objects, true);
+}
+
+void Volumes::clock_set() {
+    state_->tokens.renew_all();
+    state_->wake.set();
+}
+
 void Volumes::on_change(std::function<void(const std::string&)> changed) { state_->changed = std::move(changed); }
 
 void Volumes::on_failure(std::function<void(const ObjectPtr&, const VolumeFailure&)> failed) { state_->failed = std::move(failed); }

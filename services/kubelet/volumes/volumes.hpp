@@ -75,6 +75,11 @@ public:
     // service account tokens ("token/..."). restore() gives them back before set_up().
     [[nodiscard]] Objects needed_by(const std::string& uid) const;
     void restore(const ObjectPtr& pod, const Objects& objects);
+    // The same for a pod whose objects the API server's new database never had.
+    void outlive(const ObjectPtr& pod, const Objects& objects);
+
+    // Somebody has set the clock: tokens that it ended, or may soon, are renewed.
+    void clock_set();
 
     // Called when something that a pod's volumes or environment name has changed: try set_up() again if it failed.
     void on_change(std::function<void(const std::string& uid)> changed);

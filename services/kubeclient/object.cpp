@@ -159,7 +159,9 @@ bool is_pod_available(const json::object& pod, std::int64_t min_ready_seconds, h
     if (min_ready_seconds <= 0) return true;
     const auto since = text(*ready, "lastTransitionTime");
     if (since.empty()) return false;
-    return hal::parse_rfc3339(std::string(since)) + std::chrono::seconds(min_ready_seconds) <= now;
+    const auto ready_since = hal::parse_rfc3339(std::string(since));
+    // One that becomes ready only in the future was so before the clock was set back.
+    return ready_since + std::chrono::seconds(min_ready_seconds) <= now || ready_since > now + std::chrono::seconds(1);
 }
 
 }  // namespace services::kubeclient

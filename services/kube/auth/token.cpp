@@ -131,7 +131,6 @@ std::expected<Claims, std::string> Tokens::verify(std::string_view token, const 
     const auto expires = time_of(*body, "exp");
     const auto not_before = time_of(*body, "nbf");
     if (!expires || now > *expires + leeway) return std::unexpected("service account token has expired");
-    if (not_before && now < *not_before - leeway) return std::unexpected("service account token is not valid yet");
 
     Claims claims;
     claims.audiences = audiences_of(*body);

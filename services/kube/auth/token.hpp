@@ -46,7 +46,8 @@ public:
     explicit Tokens(std::string key_pem);
 
     [[nodiscard]] std::string issue(const Claims& claims) const;
-    // Signature, issuer, times (a minute of leeway, as the real verifier has) and that one of `audiences` is named.
+    // Signature, issuer, end (a minute of leeway, as the real verifier has) and that one of `audiences` is named. A beginning
+    // in the future is none that this key's owner ever meant: the clock was set back since.
     // The error is a sentence for the log: a client is told no more than `Unauthorized`.
     [[nodiscard]] std::expected<Claims, std::string> verify(std::string_view token, const std::vector<std::string>& audiences,
                                                             hal::WallTime now) const;

@@ -76,6 +76,7 @@ bool DeploymentController::is_scaled(const Rollout& rollout) const {
 
 Task<> DeploymentController::sync(std::string key) {
     const auto deployment = deployments_.find_key(key);
+    if (!deployment) progress_.erase(key);
     if (!deployment) co_return;
     Rollout rollout{.key = key, .deployment = *deployment, .newest = nullptr, .old = {}};
     if (object_at(*deployment, "spec.selector").empty()) {

@@ -5,6 +5,8 @@
 // in a conflict and another look, never in fewer pods than were promised.
 #pragma once
 
+#include <map>
+
 #include "services/kube/controllers/controller.hpp"
 #include "services/kube/controllers/ownership.hpp"
 #include "services/kube/controllers/rollout_rules.hpp"
@@ -53,9 +55,10 @@ private:
 
     // deployment_status.cpp
     json::object status_of(const Rollout& rollout) const;
-    void put_progress(const Rollout& rollout, json::object& status) const;
-    bool is_timed_out(const Rollout& rollout, const json::object& status) const;
-    hal::WallTime deadline_of(const Rollout& rollout, const json::object& progress) const;
+    void put_progress(const Rollout& rollout, json::object& status);
+    bool is_timed_out(const Rollout& rollout, const json::object& status);
+    // Of the progress that the condition tells of, by the clock that no one sets; a restart of this process begins it anew.
+    hal::SteadyTime deadline_of(const Rollout& rollout, const json::object& progress);
     Task<> sync_status(Rollout& rollout);
     Task<> sync_rollout_status(Rollout& rollout);
     Task<> write_status(Rollout& rollout);
@@ -68,6 +71,11 @@ private:
     Informer& pods_;
     EventRecorder events_;
     Ownership ownership_;
+    struct Progress {
+        std::string told;  // the condition's time
+        hal::SteadyTime seen;
+    };
+    std::map<std::string, Progress> progress_;  // by key, while a deadline runs
 };
 
 }  // namespace services::kube::controllers

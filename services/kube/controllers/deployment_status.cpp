@@ -72,7 +72,7 @@ Task<> DeploymentController::sync_status(Rollout& rollout) {
     co_await write_status(rollout);
 }
 
-void DeploymentController::put_progress(const Rollout& rollout, json::object& status) const {
+void DeploymentController::put_progress(const Rollout& rollout, json::object& status) {
     const auto& deployment = rollout.deployment;
     const auto* before = condition_of(deployment, "Progressing");
     const bool was_complete = number(status, "replicas") == number(status, "updatedReplicas") && before != nullptr &&
@@ -93,17 +93,18 @@ void DeploymentController::put_progress(const Rollout& rollout, json::object& st
     }
 }
 
-bool DeploymentController::is_timed_out(const Rollout& rollout, const json::object& status) const {
+bool DeploymentController::is_timed_out(const Rollout& rollout, const json::object& status) {
     const auto* progress = condition_in(status, "Progressing");
     if (progress == nullptr || text(*progress, "reason") == "NewReplicaSetAvailable") return false;
     if (text(*progress, "reason") == "ProgressDeadlineExceeded") return true;
-    return deadline_of(rollout, *progress) < environment_.clock.wall();
+    return deadline_of(rollout, *progress) < environment_.clock.steady();
 }
 
-hal::WallTime DeploymentController::deadline_of(const Rollout& rollout, const json::object& progress) const {
-    const std::string since(text(progress, "lastUpdateTime"));
-    if (since.empty()) return environment_.clock.wall();
-    return hal::parse_rfc3339(since) + std::chrono::seconds(number(rollout.deployment, "spec.progressDeadlineSeconds"));
+hal::SteadyTime DeploymentController::deadline_of(const Rollout& rollout, const json::object& progress) {
+    const std::string told(text(progress, "lastUpdateTime"));
+    auto& known = progress_.try_emplace(rollout.key, Progress{told, environment_.clock.steady()}).first->second;
+    if (known.told != told) known = {told, environment_.clock.steady()};
+    return known.seen + std::chrono::seconds(number(rollout.deployment, "spec.progressDeadlineSeconds"));
 }
 
 Task<> DeploymentController::sync_rollout_status(Rollout& rollout) {
@@ -133,9 +134,12 @@ void DeploymentController::requeue_for_deadline(const Rollout& rollout) {
     const auto& deployment = rollout.deployment;
     const auto* progress = condition_of(deployment, "Progressing");
     if (!has_progress_deadline(deployment) || progress == nullptr) return;
-    if (is_complete(deployment, object_at(deployment, "status")) || text(*progress, "reason") == "ProgressDeadlineExceeded") return;
+    if (is_complete(deployment, object_at(deployment, "status")) || text(*progress, "reason") == "ProgressDeadlineExceeded") {
+        progress_.erase(rollout.key);
+        return;
+    }
     // One second more: times are in whole seconds.
-    const auto left = std::max<hal::WallTime::duration>(deadline_of(rollout, *progress) - environment_.clock.wall(), {});
+    const auto left = std::max<hal::SteadyTime::duration>(deadline_of(rollout, *progress) - environment_.clock.steady(), {});
     queue_.add_after(rollout.key, left + std::chrono::seconds(1));
 }
 

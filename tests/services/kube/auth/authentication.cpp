@@ -74,17 +74,15 @@ TEST_CASE("a token is worth nothing once its ServiceAccount or Pod is gone or an
     CHECK_FALSE(box.ask_with(token));
 }
 
-TEST_CASE("a token expires by the clock, a minute of leeway both ways") {
+TEST_CASE("a token expires by the clock, with a minute of leeway, and holds when the clock is set back before it was issued") {
     Asking box;
     const auto token = box.tokens.issue(box.claims());
     box.clock.set_wall(noon + 1h + 60s);
     CHECK(box.ask_with(token));
     box.clock.set_wall(noon + 1h + 61s);
     CHECK_FALSE(box.ask_with(token));
-    box.clock.set_wall(noon - 60s);
+    box.clock.set_wall(noon - 24h);
     CHECK(box.ask_with(token));
-    box.clock.set_wall(noon - 61s);
-    CHECK_FALSE(box.ask_with(token));
 }
 
 TEST_CASE("garbage, a changed claim, another key and another audience are no token") {

@@ -181,7 +181,7 @@ std::string string_to_sign(std::string_view time_text, std::string_view scope, s
     return text;
 }
 
-std::string string_to_sign_v2(const SignedRequest& request, const Target& target, std::string_view date) {
+std::string string_to_sign_v2(const SignedRequest& request, const Target& target, std::string_view path, std::string_view date) {
     std::string text(request.method);
     for (const std::string_view name : {"content-md5", "content-type"}) {
         text += '\n';
@@ -206,7 +206,7 @@ std::string string_to_sign_v2(const SignedRequest& request, const Target& target
         text += '\n';
     }
 
-    text += target.path;
+    text += path;
     char separator = '?';
     for (const auto name : signed_v2) {
         const auto* value = target.find(name);

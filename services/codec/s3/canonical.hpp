@@ -31,7 +31,8 @@ std::string canonical_request(std::string_view method, const Target& target, std
 // "name:value\n": all values of that name, trimmed, joined by commas.
 void append_header_line(std::string& to, const Fields& headers, std::string_view lower_case_name);
 std::string string_to_sign(std::string_view time_text, std::string_view scope, std::string_view canonical_request);
-std::string string_to_sign_v2(const SignedRequest& request, const Target& target, std::string_view date);
+// `path` is the resource to sign, raw.
+std::string string_to_sign_v2(const SignedRequest& request, const Target& target, std::string_view path, std::string_view date);
 
 // 20260101T000000Z, and RFC 1123 ("Mon, 02 Jan 2006 15:04:05 GMT" or +0000). Nullopt when it is neither.
 std::optional<hal::WallTime> iso8601_time(std::string_view text);

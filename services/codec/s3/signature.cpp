@@ -119,8 +119,12 @@ Expected<Verified> verify_v2(const Claim& claim, const SignedRequest& request, c
         date = *target.find("Expires");
     else if (find_field(*request.headers, "x-amz-date") == nullptr)
         date = *find_field(*request.headers, "date");
-    const auto signature = hal::base64(hmac(Checksum::sha1, secret, string_to_sign_v2(request, target, date)));
-    if (!hal::equal_secrets(signature, claim.signature)) return signature_does_not_match();
+    const auto matches = [&](std::string_view path) {
+        return hal::equal_secrets(hal::base64(hmac(Checksum::sha1, secret, string_to_sign_v2(request, target, path, date))), claim.signature);
+    };
+    // A bucket's resource is "/bucket/" to some clients though they send "/bucket" (botocore), and "/bucket" to others.
+    const bool is_bucket = target.path.size() > 1 && target.path.find('/', 1) == std::string_view::npos;
+    if (!matches(target.path) && !(is_bucket && matches(std::string(target.path) + "/"))) return signature_does_not_match();
     return payload_of(request);
 }
 

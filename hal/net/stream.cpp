@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +14,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@
 
 #include "hal/base/error.hpp"
 #include "hal/net/datagram.hpp"
+#include "hal/net/send_file.hpp"
 #include "hal/net/socket.hpp"
 
 namespace hal::net {
@@ -98,6 +101,33 @@ public:
         co_await asio::async_write(socket_, asio::buffer(from.data(), from.size()),
                                    asio::redirect_error(asio::use_awaitable, failure));
         if (failure) throw failure_of("write to " + remote_.to_string(), failure);
+    }
+
+    Task<> send_file(FileRange range) override {
+        error_code failure;
+        socket_.native_non_blocking(true, failure);
+        while (!failure && range.bytes > 0) {
+            auto piece = range;
+            piece.bytes = std::min(range.bytes, file_piece_bytes_max);
+            co_await bring_into_memory(piece);
+            auto offset = static_cast<off_t>(range.offset);
+            const auto count = ::sendfile(socket_.native_handle(), range.descriptor, &offset, piece.bytes);
+            if (count > 0) {
+                range.offset += static_cast<std::uint64_t>(count);
+                range.bytes -= static_cast<std::uint64_t>(count);
+                // A peer that keeps up never makes this wait.
+                co_await asio::post(asio::use_awaitable);
+                continue;
+            }
+            if (count == 0) throw file_is_short(range);
+            if (errno == EAGAIN)
+                co_await socket_.async_wait(asio::socket_base::wait_write, asio::redirect_error(asio::use_awaitable, failure));
+            else if (errno == EINVAL || errno == ENOSYS)  // a file that cannot be mapped
+                co_return co_await Stream::send_file(range);
+            else if (errno != EINTR)
+                failure = error_code(errno, asio::error::get_system_category());
+        }
+        if (failure) throw failure_of("send a file to " + remote_.to_string(), failure);
     }
 
     Task<> finish_writing() override {

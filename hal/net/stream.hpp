@@ -12,6 +12,10 @@
 
 #include "hal/async/task.hpp"
 
+namespace hal::async {
+class Pool;
+}
+
 namespace hal::net {
 
 using async::Task;
@@ -36,6 +40,18 @@ struct TlsPeer {
     std::optional<std::string> certificate_problem;
 };
 
+// A part of an open file, to be sent. The file stays open while it is used.
+struct FileRange {
+    int descriptor = -1;
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+    async::Pool* pool = nullptr;  // reads what is not in memory yet
+};
+
+// Reads the front of `range` into `into` (at least one byte, unless either is empty) and takes it off `range`: what lies
+// in memory at once, what does not on the pool. Throws Error{io}, and Error{corrupt} when the file ends before.
+Task<std::size_t> read_range(FileRange& range, std::span<std::byte> into);
+
 class Stream {
 public:
     virtual ~Stream() = default;
@@ -43,6 +59,8 @@ public:
     virtual Task<std::size_t> read_some(std::span<std::byte> into) = 0;
     // Writes all of `from`.
     virtual Task<> write(std::span<const std::byte> from) = 0;
+    // Writes all of `range`; a socket's bytes go from the file to it by the kernel (sendfile(2)).
+    virtual Task<> send_file(FileRange range);
     // Says to the peer that nothing more will be written (TLS: close_notify).
     virtual Task<> finish_writing() = 0;
     // Closes at once; pending operations end with Error{cancelled}. Never throws.

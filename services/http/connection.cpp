@@ -7,6 +7,7 @@
 
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
+#include "services/http/answer.hpp"
 #include "services/http/parser.hpp"
 #include "services/http/websocket.hpp"
 #include "services/http/websocket_frames.hpp"
@@ -24,42 +25,8 @@ constexpr std::size_t unread_body_bytes_max = 256 * 1024;
 // And so far, and so long, when the connection closes.
 constexpr std::size_t linger_bytes_max = 8 * 1024 * 1024;
 constexpr std::chrono::seconds linger_time_max{2};
-
-unsigned status_of(Code code) {
-    switch (code) {
-        case Code::invalid: return 400;
-        case Code::unauthenticated: return 401;
-        case Code::forbidden: return 403;
-        case Code::not_found: return 404;
-        case Code::exists:
-        case Code::conflict: return 409;
-        case Code::gone: return 410;
-        case Code::too_large: return 413;
-        case Code::unsupported: return 501;
-        case Code::exhausted:
-        case Code::unavailable:
-        case Code::cancelled: return 503;
-        case Code::timed_out: return 504;
-        case Code::corrupt:
-        case Code::io:
-        case Code::internal: return 500;
-    }
-    return 500;
-}
-
-std::string date_now() {
-    using namespace std::chrono;
-    static sys_seconds last{};
-    static std::string text;
-    const auto now = floor<seconds>(system_clock::now());
-    if (now != last || text.empty()) {
-        last = now;
-        text = std::format("{:%a, %d %b %Y %H:%M:%S} GMT", now);
-    }
-    return text;
-}
-
-bool has_no_body(unsigned status) { return status < 200 || status == 204 || status == 304; }
+// Of a file, in the time that a write may take.
+constexpr std::uint64_t file_piece_bytes_max = 256 * 1024;
 
 void append_fields(std::string& out, const Headers& headers) {
     for (const auto& [name, value] : headers.all()) {
@@ -240,6 +207,7 @@ Task<bool> Connection::serve_request() {
     request.method = head.method;
     request.target = head.target;
     request.headers = head.headers;
+    request.content_length = head.content_length;
     request.peer = peer();
     if (!request.split_target()) {
         co_await refuse(400, "400 Bad Request");
@@ -255,19 +223,7 @@ Task<bool> Connection::serve_request() {
     else if (!head.is_upgrade && head.method != "CONNECT")
         pump_->start();
 
-    Response response;
-    std::optional<Response> failure;
-    try {
-        response = co_await handler_(std::move(request));
-    } catch (const Error& e) {
-        if (e.code() == Code::internal || e.code() == Code::io)
-            hal::log::error("http", "{} {}: {}", head.method, head.target, e.what());
-        failure = text_response(status_of(e.code()), std::string(e.what()) + "\n");
-    } catch (const std::exception& e) {
-        hal::log::error("http", "{} {}: {}", head.method, head.target, e.what());
-        failure = text_response(500, "Internal Server Error\n");
-    }
-    if (failure) response = std::move(*failure);
+    auto response = co_await answer(handler_, std::move(request));
     const bool is_tunnel = head.method == "CONNECT" && response.upgrade;
     if (response.status == 101 || response.websocket || is_tunnel) co_return co_await take_over(head, response);
 
@@ -306,19 +262,39 @@ Task<> Connection::send_answer(const Head& head, Response& response, bool keep_a
     else if (head.is_http_1_0) out += "Connection: keep-alive\r\n";
     out += "\r\n";
     if (sends_body && !response.stream) out += response.body;
-    // The head goes out before the first piece, which may be long in coming (a watch).
-    co_await write(std::move(out));
-    if (!response.stream || !sends_body) co_return;
+    if (!response.stream || !sends_body) co_return co_await write(std::move(out));
+    // The head goes out before the first piece, which may be long in coming (a watch); when a length was promised there is
+    // nothing to wait for.
+    if (!response.headers.find("Content-Length")) co_await write(std::exchange(out, {}));
     is_streaming_answer_ = true;
     if (pump_->is_ended()) throw Error(Code::cancelled, "the client went away");
-    for (;;) {
-        auto piece = co_await response.stream->read();
-        if (piece.empty()) break;
-        if (is_chunked) piece = std::format("{:x}\r\n", piece.size()) + piece + "\r\n";
-        co_await write(std::move(piece));
+    AnswerBody body(response);
+    while (co_await body.next()) {
+        if (is_chunked) out += std::format("{:x}\r\n", body.file ? body.file->bytes : body.bytes.size());
+        if (body.file) {
+            if (!out.empty()) co_await write(std::exchange(out, {}));
+            co_await send_file(*body.file);
+        } else {
+            out = out.empty() ? std::move(body.bytes) : out + body.bytes;
+        }
+        if (is_chunked) out += "\r\n";
+        if (!out.empty()) co_await write(std::exchange(out, {}));
     }
     is_streaming_answer_ = false;
-    if (is_chunked) co_await write("0\r\n\r\n");
+    if (is_chunked) out += "0\r\n\r\n";
+    if (!out.empty()) co_await write(std::move(out));
+}
+
+Task<> Connection::send_file(hal::net::FileRange range) {
+    while (range.bytes > 0) {
+        auto piece = range;
+        piece.bytes = std::min(range.bytes, file_piece_bytes_max);
+        range.offset += piece.bytes;
+        range.bytes -= piece.bytes;
+        watchdog_->arm(limits_.write_time_max);
+        co_await pump_->stream().send_file(piece);
+        watchdog_->disarm();
+    }
 }
 
 // Answers 101 and gives the connection to the response's `upgrade` or `websocket`.

@@ -32,6 +32,7 @@ private:
     Task<bool> take_over(const Head& head, Response& response);
     Task<> send_answer(const Head& head, Response& response, bool keep_alive);
     Task<> write(std::string bytes);
+    Task<> send_file(hal::net::FileRange range);
     Task<> linger();
     void client_ended(bool was_reset);
     Peer peer() const;

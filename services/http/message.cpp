@@ -22,6 +22,15 @@ int hex_value(char c) {
     return -1;
 }
 
+std::string_view path_and_query(std::string_view target) {
+    // absolute-form (RFC 9112 3.2.2): what a proxy is sent.
+    if (const auto scheme = target.find("://"); !target.starts_with('/') && scheme != std::string_view::npos) {
+        const auto slash = target.find_first_of("/?", scheme + 3);
+        target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
+    }
+    return target.substr(0, target.find('#'));
+}
+
 }  // namespace
 
 void Headers::set(std::string name, std::string value) {
@@ -66,21 +75,23 @@ const std::string* Request::query_value(std::string_view name) const {
     return nullptr;
 }
 
+std::string_view Request::raw_path() const {
+    const auto local = path_and_query(target);
+    return local.substr(0, local.find('?'));
+}
+
+std::string_view Request::raw_query() const {
+    const auto local = path_and_query(target);
+    const auto mark = local.find('?');
+    return mark == std::string_view::npos ? std::string_view() : local.substr(mark + 1);
+}
+
 bool Request::split_target() {
     query.clear();
-    std::string_view rest = target;
-    // absolute-form (RFC 9112 3.2.2): what a proxy is sent.
-    if (const auto scheme = rest.find("://"); !rest.starts_with('/') && scheme != std::string_view::npos) {
-        const auto slash = rest.find_first_of("/?", scheme + 3);
-        rest = slash == std::string_view::npos ? std::string_view("/") : rest.substr(slash);
-    }
-    rest = rest.substr(0, rest.find('#'));
-    const auto mark = rest.find('?');
-    auto decoded = percent_decode(rest.substr(0, mark), false);
+    auto decoded = percent_decode(raw_path(), false);
     if (!decoded) return false;
     path = decoded->empty() ? "/" : std::move(*decoded);
-    if (mark == std::string_view::npos) return true;
-    std::string_view pairs = rest.substr(mark + 1);
+    std::string_view pairs = raw_query();
     while (!pairs.empty()) {
         const auto end = pairs.find('&');
         const auto pair = pairs.substr(0, end);
@@ -124,6 +135,11 @@ std::string_view reason_phrase(unsigned status) {
     for (const auto& [code, phrase] : phrases)
         if (code == status) return phrase;
     return status < 400 ? "OK" : "Error";
+}
+
+bool expects_continue(const Headers& headers) {
+    const auto* expected = headers.find("Expect");
+    return expected != nullptr && same_name(*expected, "100-continue");
 }
 
 std::string percent_encode(std::string_view text) {

@@ -41,6 +41,10 @@ class BodyReader {
 public:
     virtual ~BodyReader() = default;
     virtual Task<std::string> read() = 0;
+    // Asked by the server before each read() of an answer: the next bytes as a part of an open file, which go out without
+    // passing through this process where the connection allows it. The file stays open until the next call. Nullopt:
+    // read() has what comes next, or the end.
+    virtual Task<std::optional<hal::net::FileRange>> read_file() { co_return std::nullopt; }
     // Reads to the end; throws Error{too_large} past `bytes_max`.
     Task<std::string> read_all(std::size_t bytes_max);
 };
@@ -64,11 +68,17 @@ struct Request {
     std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
     Headers headers;
     std::string body;                    // client side, or already read
-    std::unique_ptr<BodyReader> stream;  // server side: the body, not yet read (null: none)
+    // Server side: the body, not yet read (null: none). A client that waits for "100 Continue" gets it with the first
+    // read(), so a handler that refuses answers before the body is sent.
+    std::unique_ptr<BodyReader> stream;
+    std::optional<std::uint64_t> content_length;  // server side: as declared; none with chunked, and without a body
     Peer peer;
     std::map<std::string, std::string> captures;  // from the Router's pattern
 
     [[nodiscard]] const std::string* query_value(std::string_view name) const;  // the first, or null
+    // Of `target`, exactly as sent (what signatures are made over): "/a%20b" and "x=1". Views into target.
+    [[nodiscard]] std::string_view raw_path() const;
+    [[nodiscard]] std::string_view raw_query() const;
     // Path and query set from `target` (percent-decoding). False when it is not well-formed.
     bool split_target();
 };
@@ -79,7 +89,9 @@ struct Response {
     unsigned status = 200;
     Headers headers;
     std::string body;
-    std::unique_ptr<BodyReader> stream;  // instead of body: chunked, each piece is sent at once
+    // Instead of body; each piece is sent at once. With a Content-Length it must give exactly that many bytes, or the
+    // connection is cut; without one it is chunked. Not read for HEAD, whose Content-Length stands as the handler set it.
+    std::unique_ptr<BodyReader> stream;
     // Takes over the connection after a 101 (status must be 101): raw bytes. `early` holds bytes already read.
     std::function<Task<>(hal::net::StreamPtr, std::string early)> upgrade;
     // Accepts the request as a WebSocket (RFC 6455) with `websocket_protocol`; then owns it until it returns.
@@ -92,6 +104,7 @@ using Handler = std::function<Task<Response>(Request)>;
 Response text_response(unsigned status, std::string body, std::string content_type = "text/plain; charset=utf-8");
 Response json_response(unsigned status, std::string body);
 std::string_view reason_phrase(unsigned status);
+bool expects_continue(const Headers& headers);  // RFC 9110 10.1.1
 std::string percent_encode(std::string_view text);  // unreserved characters stay (RFC 3986 2.3)
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
 
@@ -105,6 +118,13 @@ struct Limits {
     std::chrono::seconds idle_time_max{180};             // keep-alive connection without a request: closed
     std::chrono::seconds write_time_max{60};             // a peer that reads nothing: closed
     std::size_t websocket_message_bytes_max = 1024 * 1024;
+    // HTTP/2 alone (RFC 9113).
+    std::size_t streams_max = 500;                       // of one connection: REFUSED_STREAM
+    std::size_t streams_of_all_max = 8192;               // of all connections: REFUSED_STREAM
+    std::size_t unread_bytes_max = 8 * 1024 * 1024;      // of bodies no handler has read yet, all connections: no more
+                                                         // credit to who sends (each has one window always)
+    std::size_t control_frames_max = 1000;               // resets, pings, settings, priorities, empty frames at once,
+    std::size_t control_frames_per_second = 100;         // and in the long run: GOAWAY ENHANCE_YOUR_CALM
 };
 
 }  // namespace services::http

@@ -52,7 +52,7 @@ public:
         head_.is_upgrade = Base::upgrade();
         head_.is_http_1_0 = version_ < 11;
         if (const auto length = Base::content_length()) head_.content_length = *length;
-        head_.expects_continue = head_.headers.get("Expect") == "100-continue" && !head_.is_http_1_0;
+        head_.expects_continue = expects_continue(head_.headers) && !head_.is_http_1_0;
         if (head_.target.size() > limits_.target_bytes_max) return std::unexpected(ParseFailure::target_too_long);
         return true;
     }

@@ -1,7 +1,14 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include "tests/services/http/harness.hpp"
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "hal/async/pool.hpp"
 #include "hal/base/error.hpp"
+#include "tests/services/http/harness.hpp"
 
 using namespace harness;
 using namespace services::http;
@@ -22,6 +29,22 @@ private:
     std::vector<std::string> pieces_;
     std::size_t next_ = 0;
     hal::async::Event* gate_;
+};
+
+// Three bytes from memory, then a part of a file.
+class FileBetween : public BodyReader {
+public:
+    explicit FileBetween(hal::net::FileRange range) : range_(range) {}
+    Task<std::optional<hal::net::FileRange>> read_file() override {
+        if (step_ != 1) co_return std::nullopt;
+        ++step_;
+        co_return range_;
+    }
+    Task<std::string> read() override { co_return step_++ == 0 ? "<<<" : ""; }
+
+private:
+    hal::net::FileRange range_;
+    int step_ = 0;
 };
 
 Task<Response> echo(Request request) {
@@ -325,4 +348,61 @@ TEST_CASE("a body over the limit is answered 413 even while the client still sen
         }
         co_await server.drain(1s);
     }(server, client));
+}
+
+TEST_CASE("a file's parts and bytes in memory are one answer, over plain connections and TLS") {
+    Loop loop;
+    hal::async::Pool pool(1);
+    const auto ca = authority();
+    const auto serving = leaf(ca, "files", {}, true);
+    const auto path = std::filesystem::temp_directory_path() / ("branchbox-file-" + std::to_string(::getpid()));
+    std::string content;
+    for (int i = 0; content.size() < 700'000; ++i) content += std::to_string(i) + ' ';
+    std::ofstream(path) << content;
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    std::filesystem::remove(path);
+    Server server(loop.context.get_executor(), [&](Request request) {
+        Response response;
+        response.stream = std::make_unique<FileBetween>(hal::net::FileRange{descriptor, 3, content.size() - 3, &pool});
+        if (request.path != "/chunked") response.headers.set("Content-Length", std::to_string(content.size() + (request.path == "/short" ? 1 : 0)));
+        return answered(std::move(response));
+    });
+    server.listen(loopback(loop));
+    server.listen(loopback(loop), hal::net::TlsServerContext::make({.certificate_pem = serving.certificate_pem, .key_pem = serving.key_pem, .client_ca_pem = ""}));
+    Client plain(loop.context.get_executor(), {.origin = server.endpoints().at(0), .tls = nullptr, .server_name = "", .limits = {}});
+    Client tls(loop.context.get_executor(), {.origin = server.endpoints().at(1),
+                                             .tls = hal::net::TlsClientContext::make({.ca_pem = ca.certificate_pem, .certificate_pem = "", .key_pem = ""}),
+                                             .server_name = "localhost", .limits = {}});
+    const auto expected = "<<<" + content.substr(3) ;
+    loop.run([](Server& server, Client& plain, Client& tls, std::string expected) -> Task<> {
+        for (auto* client : {&plain, &tls})
+            for (const auto* target : {"/", "/chunked"}) {
+                auto answer = co_await client->send(get(target));
+                CHECK(co_await answer.stream->read_all(1 << 20) == expected);
+            }
+        // Fewer bytes than were promised: the client must notice.
+        auto answer = co_await plain.send(get("/short"));
+        bool has_failed = false;
+        try {
+            co_await answer.stream->read_all(1 << 20);
+        } catch (const hal::Error&) {
+            has_failed = true;
+        }
+        CHECK(has_failed);
+        co_await server.drain(1s);
+    }(server, plain, tls, expected));
+    ::close(descriptor);
+}
+
+TEST_CASE("the target is kept as it was sent, beside what it means") {
+    Request request = get("/a%20b/c+d?x=1%202&y&X=%2F");
+    REQUIRE(request.split_target());
+    CHECK(request.path == "/a b/c+d");
+    CHECK(request.raw_path() == "/a%20b/c+d");
+    CHECK(request.raw_query() == "x=1%202&y&X=%2F");
+    request = get("http://host:80/p%41?q=");
+    REQUIRE(request.split_target());
+    CHECK(request.raw_path() == "/p%41");
+    CHECK(request.raw_query() == "q=");
+    CHECK(get("/").raw_query().empty());
 }

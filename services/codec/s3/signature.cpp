@@ -86,8 +86,7 @@ Expected<void> check_scope(const Claim& claim, const VerifyOptions& options) {
         return refuse("AuthorizationParametersError", 400,
                       "Error parsing the Credential/X-Amz-Credential parameter; incorrect service. This endpoint belongs to \"" +
                           std::string(options.service) + "\".");
-    const bool fits = options.region.empty() || scope.region == options.region || (options.any_region && scope.region.empty());
-    if (!fits)
+    if (!options.any_region && !options.region.empty() && scope.region != options.region)
         return refuse("AuthorizationHeaderMalformed", 400,
                       "The authorization header is malformed; the region is wrong; expecting '" + std::string(options.region) + "'.");
     // A key of one day signs that day alone.

@@ -82,7 +82,7 @@ private:
 struct VerifyOptions {
     std::string_view region;          // the configured one; "" accepts any, as MinIO without MINIO_REGION does
     std::string_view service = "s3";  // "sts" for STS
-    bool any_region = false;          // admin calls: the empty region is accepted too
+    bool any_region = false;          // admin calls sign with whatever region they have, an empty one too
 };
 
 // What verification found, and what the body's decoder needs.

@@ -80,8 +80,8 @@ private:
 
 }  // namespace
 
-Connection::Connection(hal::async::Executor executor, Handler handler, Limits limits)
-    : executor_(std::move(executor)), handler_(std::move(handler)), limits_(limits) {}
+Connection::Connection(hal::async::Executor executor, Handler handler, Limits limits, std::shared_ptr<Http2Load> load)
+    : executor_(std::move(executor)), handler_(std::move(handler)), limits_(limits), load_(std::move(load)) {}
 
 Task<> Connection::serve(hal::net::StreamPtr plain, std::shared_ptr<const hal::net::TlsServerContext> tls) {
     hal::net::StreamPtr stream = std::move(plain);
@@ -102,9 +102,28 @@ Task<> Connection::serve(hal::net::StreamPtr plain, std::shared_ptr<const hal::n
         }
     } closing{*this};
     watchdog_ = std::make_unique<Watchdog>(executor_, [pump = pump_] { pump->close(); });
+    if (co_await wants_http2()) {
+        http2_ = Http2::make({executor_, handler_, limits_, peer(), pump_, load_});
+        if (is_finishing_) http2_->finish_soon();
+        co_return co_await http2_->serve(*watchdog_);
+    }
     pump_->when_ended([this](bool was_reset) { client_ended(was_reset); });
     while (co_await serve_request()) is_first_request_ = false;
     if (pump_->has_stream() && !pump_->is_ended()) co_await linger();
+}
+
+// Over TLS the handshake has agreed on it; else the client begins with the preface (prior knowledge, RFC 9113 3.3).
+Task<bool> Connection::wants_http2() {
+    if (const auto* tls = pump_->stream().tls()) co_return tls->alpn == "h2";
+    while (pump_->buffer.size() < http2_preface.size() && http2_preface.starts_with(pump_->buffer)) {
+        is_idle_ = pump_->buffer.empty();
+        if (is_idle_ && is_finishing_) break;
+        const auto outcome = co_await pump_->more(limits_.header_time_max);
+        is_idle_ = false;
+        if (outcome == Pump::Outcome::timed_out && pump_->buffer.empty()) pump_->close();
+        if (outcome != Pump::Outcome::bytes) break;
+    }
+    co_return pump_->buffer.starts_with(http2_preface);
 }
 
 // A close with unread bytes would be a reset, which can take the answer away from a client that still sends (RFC 9112
@@ -127,6 +146,7 @@ void Connection::client_ended(bool was_reset) {
 
 void Connection::finish_soon() {
     is_finishing_ = true;
+    if (http2_) return http2_->finish_soon();
     if (is_idle_ && pump_) pump_->close();
 }
 

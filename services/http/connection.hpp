@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "hal/net/tls.hpp"
+#include "services/http/http2.hpp"
 #include "services/http/message.hpp"
 #include "services/http/pump.hpp"
 #include "services/http/watchdog.hpp"
@@ -18,7 +19,7 @@ struct Head;
 
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
-    Connection(hal::async::Executor executor, Handler handler, Limits limits);
+    Connection(hal::async::Executor executor, Handler handler, Limits limits, std::shared_ptr<Http2Load> load);
     // Runs to the connection's end.
     Task<> serve(hal::net::StreamPtr plain, std::shared_ptr<const hal::net::TlsServerContext> tls);
     // The request that runs is the last one; an idle connection closes now.
@@ -26,6 +27,7 @@ public:
     boost::asio::cancellation_signal stop;
 
 private:
+    Task<bool> wants_http2();
     Task<bool> serve_request();
     Task<std::unique_ptr<Parser>> read_head(Head& head, bool& is_refused);
     Task<> refuse(unsigned status, std::string message);
@@ -42,6 +44,8 @@ private:
     Limits limits_;
     std::shared_ptr<Pump> pump_;  // shared with a read under way
     std::unique_ptr<Watchdog> watchdog_;
+    std::shared_ptr<Http2Load> load_;  // shared by the server's connections
+    std::shared_ptr<Http2> http2_;     // shared with its streams; null over HTTP/1.1
     bool is_first_request_ = true;
     bool is_idle_ = false;
     bool is_finishing_ = false;

@@ -31,6 +31,7 @@ struct Server::State {
         std::list<std::shared_ptr<Connection>> connections;
         hal::async::Event fewer;  // set when a connection has ended
         bool is_draining = false;
+        std::shared_ptr<Http2Load> load = std::make_shared<Http2Load>();  // shared by the connections
 
         Core(hal::async::Executor e, Handler h, Limits l) : executor(e), handler(std::move(h)), limits(l), fewer(e) {}
     };
@@ -54,7 +55,7 @@ struct Server::State {
 
 void Server::State::start(const std::shared_ptr<Core>& core, hal::net::StreamPtr stream,
                           const std::shared_ptr<const hal::net::TlsServerContext>& tls) {
-    auto connection = std::make_shared<Connection>(core->executor, core->handler, core->limits);
+    auto connection = std::make_shared<Connection>(core->executor, core->handler, core->limits, core->load);
     const auto place = core->connections.insert(core->connections.end(), connection);
     const auto remote = stream->remote().to_string();
     boost::asio::co_spawn(

@@ -1,5 +1,6 @@
-// An HTTP/1.1 server (RFC 9112): keep-alive, 100-continue, streaming both ways, WebSocket, graceful drain. TLS when a
-// context is given. Owns its connections; the Handler must outlive it.
+// An HTTP server: 1.1 (RFC 9112: keep-alive, 100-continue, streaming both ways, WebSocket) and 2 (RFC 9113, http2.hpp) by
+// one Handler, with graceful drain. TLS when a context is given; HTTP/2 where its ALPN agrees on "h2", and on a plain
+// listener when the client begins with it. Owns its connections; the Handler must outlive it.
 #pragma once
 
 #include <map>

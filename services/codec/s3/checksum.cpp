@@ -2,10 +2,13 @@
 // hasher and may be copied, and no provider is loaded. The EVP functions allocate for each digest and cost an idle process
 // the provider's tables.
 #define OPENSSL_SUPPRESS_DEPRECATED
+// xxHash is a header that is compiled in here.
+#define XXH_INLINE_ALL
 #include "services/codec/s3/checksum.hpp"
 
 #include <openssl/md5.h>
 #include <openssl/sha.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <new>
@@ -26,7 +29,11 @@ constexpr ChecksumRow rows[] = {
     {Checksum::crc64nvme, "CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8, ChecksumType::full_object, true, false},
     {Checksum::sha1, "SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", 20, ChecksumType::composite, false, true},
     {Checksum::sha256, "SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", 32, ChecksumType::composite, false, true},
-    {Checksum::md5, "MD5", "content-md5", "", 16, ChecksumType::composite, false, true},
+    {Checksum::md5, "MD5", "x-amz-checksum-md5", "ChecksumMD5", 16, ChecksumType::composite, false, true},
+    {Checksum::sha512, "SHA512", "x-amz-checksum-sha512", "ChecksumSHA512", 64, ChecksumType::composite, false, true},
+    {Checksum::xxhash64, "XXHASH64", "x-amz-checksum-xxhash64", "ChecksumXXHASH64", 8, ChecksumType::composite, false, true},
+    {Checksum::xxhash3, "XXHASH3", "x-amz-checksum-xxhash3", "ChecksumXXHASH3", 8, ChecksumType::composite, false, true},
+    {Checksum::xxhash128, "XXHASH128", "x-amz-checksum-xxhash128", "ChecksumXXHASH128", 16, ChecksumType::composite, false, true},
 };
 
 bool same_letters(std::string_view a, std::string_view b) {
@@ -39,6 +46,8 @@ Context& context_of(State& state) {
     static_assert(sizeof(Context) <= sizeof(state.state) && alignof(Context) <= alignof(State) && std::is_trivially_copyable_v<Context>);
     return *std::launder(reinterpret_cast<Context*>(state.state.data()));
 }
+
+XXH3_state_t* xxh3(void* state) { return static_cast<XXH3_state_t*>(state); }
 
 std::string big_endian(std::uint64_t value, std::size_t bytes) {
     std::string text(bytes, '\0');
@@ -68,13 +77,13 @@ const ChecksumRow& row_of(Checksum algorithm) { return rows[static_cast<std::siz
 
 const ChecksumRow* checksum_by_name(std::string_view name) {
     for (const auto& row : rows)
-        if (row.algorithm != Checksum::md5 && same_letters(row.name, name)) return &row;
+        if (same_letters(row.name, name)) return &row;
     return nullptr;
 }
 
 const ChecksumRow* checksum_by_header(std::string_view header) {
     for (const auto& row : rows)
-        if (row.algorithm != Checksum::md5 && same_letters(row.header, header)) return &row;
+        if (same_letters(row.header, header)) return &row;
     return nullptr;
 }
 
@@ -83,9 +92,23 @@ Hasher::Hasher(Checksum algorithm) : algorithm_(algorithm), state_(std::uint64_t
         case Checksum::md5: MD5_Init(new (state_.emplace<Md5>().state.data()) MD5_CTX); break;
         case Checksum::sha1: SHA1_Init(new (state_.emplace<Sha1>().state.data()) SHA_CTX); break;
         case Checksum::sha256: SHA256_Init(new (state_.emplace<Sha256>().state.data()) SHA256_CTX); break;
+        case Checksum::sha512: SHA512_Init(new (state_.emplace<Sha512>().state.data()) SHA512_CTX); break;
+        case Checksum::xxhash64: XXH64_reset(new (state_.emplace<Xxh64>().state.data()) XXH64_state_t, 0); break;
+        case Checksum::xxhash3: XXH3_64bits_reset(xxh3(state_.emplace<Xxh3>().state)); break;
+        case Checksum::xxhash128: XXH3_128bits_reset(xxh3(state_.emplace<Xxh3>().state)); break;
         default: break;
     }
 }
+
+Hasher::Xxh3::Xxh3() : state(XXH3_createState()) {
+    if (state == nullptr) throw std::bad_alloc();
+}
+Hasher::Xxh3::Xxh3(const Xxh3& other) : Xxh3() { XXH3_copyState(xxh3(state), xxh3(other.state)); }
+Hasher::Xxh3& Hasher::Xxh3::operator=(const Xxh3& other) {
+    if (this != &other) XXH3_copyState(xxh3(state), xxh3(other.state));
+    return *this;
+}
+Hasher::Xxh3::~Xxh3() { XXH3_freeState(xxh3(state)); }
 
 void Hasher::update(std::string_view bytes) {
     if (bytes.empty()) return;
@@ -108,6 +131,10 @@ void Hasher::update(std::string_view bytes) {
         case Checksum::md5: MD5_Update(&context_of<MD5_CTX>(std::get<Md5>(state_)), bytes.data(), bytes.size()); break;
         case Checksum::sha1: SHA1_Update(&context_of<SHA_CTX>(std::get<Sha1>(state_)), bytes.data(), bytes.size()); break;
         case Checksum::sha256: SHA256_Update(&context_of<SHA256_CTX>(std::get<Sha256>(state_)), bytes.data(), bytes.size()); break;
+        case Checksum::sha512: SHA512_Update(&context_of<SHA512_CTX>(std::get<Sha512>(state_)), bytes.data(), bytes.size()); break;
+        case Checksum::xxhash64: XXH64_update(&context_of<XXH64_state_t>(std::get<Xxh64>(state_)), bytes.data(), bytes.size()); break;
+        case Checksum::xxhash3: XXH3_64bits_update(xxh3(std::get<Xxh3>(state_).state), bytes.data(), bytes.size()); break;
+        case Checksum::xxhash128: XXH3_128bits_update(xxh3(std::get<Xxh3>(state_).state), bytes.data(), bytes.size()); break;
     }
 }
 
@@ -130,13 +157,29 @@ std::string Hasher::digest() const {
             SHA256_Final(out, &context_of<SHA256_CTX>(copy));
             return digest;
         }
+        case Checksum::sha512: {
+            auto copy = std::get<Sha512>(state_);
+            SHA512_Final(out, &context_of<SHA512_CTX>(copy));
+            return digest;
+        }
+        case Checksum::xxhash64: {
+            auto copy = std::get<Xxh64>(state_);
+            return big_endian(XXH64_digest(&context_of<XXH64_state_t>(copy)), digest.size());
+        }
+        case Checksum::xxhash3: return big_endian(XXH3_64bits_digest(xxh3(std::get<Xxh3>(state_).state)), digest.size());
+        case Checksum::xxhash128: {
+            const auto hash = XXH3_128bits_digest(xxh3(std::get<Xxh3>(state_).state));
+            return big_endian(hash.high64, 8) + big_endian(hash.low64, 8);
+        }
         default: return big_endian(std::get<std::uint64_t>(state_), digest.size());
     }
 }
 
 void HasherSet::add(Checksum algorithm) {
-    auto& slot = hashers_[static_cast<std::size_t>(algorithm)];
-    if (!slot) slot.emplace(algorithm);
+    if (has(algorithm)) return;
+    const auto slot = std::ranges::find_if(hashers_, [](const auto& hasher) { return !hasher; });
+    HAL_REQUIRE(slot != hashers_.end());
+    slot->emplace(algorithm);
 }
 
 void HasherSet::update(std::string_view bytes) {
@@ -146,12 +189,18 @@ void HasherSet::update(std::string_view bytes) {
             if (hasher) hasher->update(bytes.substr(0, piece_bytes));
 }
 
-std::string HasherSet::digest(Checksum algorithm) const {
-    const auto& slot = hashers_[static_cast<std::size_t>(algorithm)];
-    return slot ? slot->digest() : std::string();
+const Hasher* HasherSet::find(Checksum algorithm) const {
+    for (const auto& hasher : hashers_)
+        if (hasher && hasher->algorithm() == algorithm) return &*hasher;
+    return nullptr;
 }
 
-bool HasherSet::has(Checksum algorithm) const { return hashers_[static_cast<std::size_t>(algorithm)].has_value(); }
+std::string HasherSet::digest(Checksum algorithm) const {
+    const auto* hasher = find(algorithm);
+    return hasher != nullptr ? hasher->digest() : std::string();
+}
+
+bool HasherSet::has(Checksum algorithm) const { return find(algorithm) != nullptr; }
 
 std::string digest_of(Checksum algorithm, std::string_view bytes) {
     Hasher hasher(algorithm);

@@ -2,7 +2,7 @@
 // ways a multipart object's checksum follows from its parts (FULL_OBJECT, COMPOSITE).
 //
 // Pure; a hasher is a value that may be copied to continue twice. Digests are raw bytes, most significant first, as S3
-// encodes them to base64. No allocation while hashing. Hashing large bodies is work for a pool, not the loop.
+// encodes them to base64. No allocation while hashing (XXH3: one). Hashing large bodies is work for a pool, not the loop.
 #pragma once
 
 #include <array>
@@ -17,14 +17,14 @@
 
 namespace services::codec::s3 {
 
-enum class Checksum : std::uint8_t { crc32, crc32c, crc64nvme, sha1, sha256, md5 };
+enum class Checksum : std::uint8_t { crc32, crc32c, crc64nvme, sha1, sha256, md5, sha512, xxhash64, xxhash3, xxhash128 };
 enum class ChecksumType : std::uint8_t { composite, full_object };
 
 struct ChecksumRow {
     Checksum algorithm;
     std::string_view name;         // "CRC32": x-amz-checksum-algorithm and XML
-    std::string_view header;       // "x-amz-checksum-crc32"; "content-md5" for MD5, which is no x-amz-checksum
-    std::string_view element;      // "ChecksumCRC32" in XML; "" for MD5
+    std::string_view header;       // "x-amz-checksum-crc32"
+    std::string_view element;      // "ChecksumCRC32" in XML
     std::size_t digest_bytes;
     ChecksumType default_type;     // of a multipart upload that names none (S3 CreateMultipartUpload)
     bool may_be_full_object;       // CRC alone can be combined
@@ -33,7 +33,7 @@ struct ChecksumRow {
 
 std::span<const ChecksumRow> checksums();
 const ChecksumRow& row_of(Checksum algorithm);
-// By name without regard to case ("crc32c"), or by header name; MD5 is not found. Null: none such.
+// By name without regard to case ("crc32c"), or by header name. Null: none such.
 const ChecksumRow* checksum_by_name(std::string_view name);
 const ChecksumRow* checksum_by_header(std::string_view header);
 
@@ -49,21 +49,31 @@ private:
     struct alignas(8) Md5 { std::array<std::byte, 96> state; };
     struct alignas(8) Sha1 { std::array<std::byte, 96> state; };
     struct alignas(8) Sha256 { std::array<std::byte, 112> state; };
+    struct alignas(8) Sha512 { std::array<std::byte, 216> state; };
+    struct alignas(8) Xxh64 { std::array<std::byte, 88> state; };
+    struct Xxh3 {  // its state is 576 bytes and seldom needed
+        Xxh3();
+        Xxh3(const Xxh3& other);
+        Xxh3& operator=(const Xxh3& other);
+        ~Xxh3();
+        void* state;
+    };
     Checksum algorithm_;
-    std::variant<std::uint64_t, Md5, Sha1, Sha256> state_;  // a CRC is the number itself
+    std::variant<std::uint64_t, Md5, Sha1, Sha256, Sha512, Xxh64, Xxh3> state_;  // a CRC is the number itself
 };
 
-// Several hashers over the same bytes, each piece of 16 KiB while it is in the cache.
+// Several hashers over the same bytes, each piece of 16 KiB while it is in the cache. At most four: what a request can ask for.
 class HasherSet {
 public:
-    void add(Checksum algorithm);  // once each
+    void add(Checksum algorithm);  // a second time does nothing
     void update(std::string_view bytes);
     // "" for an algorithm that was not added.
     [[nodiscard]] std::string digest(Checksum algorithm) const;
     [[nodiscard]] bool has(Checksum algorithm) const;
 
 private:
-    std::array<std::optional<Hasher>, 6> hashers_;  // by Checksum
+    [[nodiscard]] const Hasher* find(Checksum algorithm) const;
+    std::array<std::optional<Hasher>, 4> hashers_;  // in the order added
 };
 
 std::string digest_of(Checksum algorithm, std::string_view bytes);

@@ -59,7 +59,7 @@ Expected<std::vector<CompletedPart>> completed_parts(std::string body) {
                           "The list of parts was not in ascending order. The parts list must be specified in order by part number.");
         part.etag = unquoted(element.child_text("ETag"));
         for (const auto& row : checksums()) {
-            if (row.element.empty() || !element.child(row.element)) continue;
+            if (!element.child(row.element)) continue;
             part.checksum_algorithm = row.algorithm;
             part.checksum = element.child_text(row.element);
         }

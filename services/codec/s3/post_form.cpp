@@ -176,7 +176,9 @@ Expected<void> FormParser::on_headers(std::string_view headers) {
         state_ = State::value;
         return {};
     }
-    file_name_ = parameter(disposition, "filename").value_or("");
+    const auto file_name = parameter(disposition, "filename");
+    if (file_name && file_name->empty()) return malformed_form();  // a browser's way to say that none was chosen
+    file_name_ = file_name.value_or("");
     if (const auto slash = file_name_.rfind('/'); slash != std::string::npos) file_name_.erase(0, slash + 1);
     file_content_type_ = type;
     constexpr std::string_view variable = "${filename}";

@@ -126,7 +126,7 @@ Expected<void> check_post_policy(const PostPolicy& policy, const Fields& fields,
         return value != nullptr ? std::string_view(*value) : std::string_view();
     };
     for (const auto& condition : policy.conditions) {
-        const std::string text = std::string("[\"") + (condition.is_prefix ? "starts-with" : "eq") + "\", \"$" + condition.field + "\", \"" + condition.value + "\"]";
+        const std::string text = std::string("[") + (condition.is_prefix ? "starts-with" : "eq") + ", $" + condition.field + ", " + condition.value + "]";
         const bool is_allowed = !condition.is_prefix || !std::ranges::contains(exact_only, std::string_view(condition.field));
         if (!is_allowed || !holds(condition, value_of(condition.field))) return condition_failed("Policy Condition failed: " + text);
     }

@@ -68,6 +68,9 @@ TEST_CASE("a form without a file, cut short or beyond its bounds is refused") {
     CHECK(parsed("--xyz\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nv\r\n--xyz--\r\n", 7).end == "InvalidArgument");
     CHECK(parsed(form.substr(0, form.size() - 15), 7).end == "MalformedPOSTRequest");
     CHECK(parsed("", 1).end == "MalformedPOSTRequest");
+    const std::string file = "--xyz\r\nContent-Disposition: form-data; name=\"file\"";
+    CHECK(parsed(file + "\r\n\r\nx\r\n--xyz--", 7).end == "ok");
+    CHECK(parsed(file + "; filename=\"\"\r\n\r\nx\r\n--xyz--", 7).end == "MalformedPOSTRequest");  // no file was chosen
     CHECK(parsed("--xyz\r\nno colon\r\n\r\n", 100).end == "MalformedPOSTRequest");
     CHECK(parsed("--xyz\r\nContent-Disposition: attachment; name=\"key\"\r\n\r\n", 100).end == "MalformedPOSTRequest");
     CHECK(parsed("--xyz\r\n" + std::string(form_header_bytes_max + 1, 'h'), 1000).end == "MalformedPOSTRequest");
@@ -85,7 +88,7 @@ TEST_CASE("each condition must hold and each field be named") {
     CHECK(checked(policy, good) == "ok");
     auto fields = good;
     fields[0].second = "other/a";
-    CHECK(checked(policy, fields) == "AccessDenied: Invalid according to Policy: Policy Condition failed: [\"starts-with\", \"$key\", \"user/\"]");
+    CHECK(checked(policy, fields) == "AccessDenied: Invalid according to Policy: Policy Condition failed: [starts-with, $key, user/]");
     fields = good;
     fields[2].second = "image/png,text/html";
     CHECK(checked(policy, fields).starts_with("AccessDenied"));

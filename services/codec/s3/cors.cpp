@@ -132,9 +132,10 @@ Fields cors_answer(const CorsRule& rule, std::string_view origin, std::string_vi
     const bool is_any = std::ranges::contains(rule.origins, "*");
     answer.emplace_back("Access-Control-Allow-Origin", is_any ? "*" : origin);
     if (!is_any) answer.emplace_back("Access-Control-Allow-Credentials", "true");
-    answer.emplace_back("Access-Control-Allow-Methods", joined(rule.methods));
-    if (!rule.exposed.empty()) answer.emplace_back("Access-Control-Expose-Headers", joined(rule.exposed));
+    // Each where a browser reads it (Fetch standard); S3 sends some in both.
+    if (!is_preflight && !rule.exposed.empty()) answer.emplace_back("Access-Control-Expose-Headers", joined(rule.exposed));
     if (is_preflight) {
+        answer.emplace_back("Access-Control-Allow-Methods", joined(rule.methods));
         if (const auto headers = listed(request_headers); !headers.empty()) answer.emplace_back("Access-Control-Allow-Headers", joined(headers));
         if (rule.max_age_seconds >= 0) answer.emplace_back("Access-Control-Max-Age", std::to_string(rule.max_age_seconds));
     }

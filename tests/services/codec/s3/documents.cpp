@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+
 #include "services/codec/s3/cors.hpp"
 #include "services/codec/s3/tagging.hpp"
 
@@ -107,7 +109,14 @@ TEST_CASE("a cross-origin rule covers origin, method and each header") {
     CHECK(cors_rule_for(*rules, "https://example.org", "GET", "") == &(*rules)[1]);
     const auto answer = cors_answer(*put, "https://a.example.com", "X-Amz-Date", true);
     CHECK(answer[0] == std::pair<std::string, std::string>("Access-Control-Allow-Origin", "https://a.example.com"));
+    const auto has = [](const Fields& fields, std::string_view name) { return std::ranges::contains(fields, name, &Fields::value_type::first); };
+    CHECK(has(answer, "Access-Control-Allow-Methods"));
+    CHECK_FALSE(has(answer, "Access-Control-Expose-Headers"));
+    const auto actual = cors_answer(*put, "https://a.example.com", "", false);
+    CHECK(has(actual, "Access-Control-Expose-Headers"));
+    CHECK_FALSE(has(actual, "Access-Control-Allow-Methods"));
     CHECK(cors_answer((*rules)[1], "https://b", "", false)[0].second == "*");
+    CHECK_FALSE(has(cors_answer((*rules)[1], "https://b", "", false), "Access-Control-Allow-Credentials"));
     CHECK(cors_rules(cors_xml(*rules))->size() == 2);
     CHECK(code_of(cors_rules("<CORSConfiguration/>")) == "MalformedXML");
     CHECK(code_of(cors_rules("<CORSConfiguration><CORSRule><AllowedOrigin>**</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>")) ==

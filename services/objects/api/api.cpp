@@ -213,8 +213,12 @@ void Api::finish(const Call& call, http::Response& response) {
         headers.set("Access-Control-Allow-Origin", *origin);
         headers.set("Access-Control-Allow-Credentials", "true");
         headers.set("Access-Control-Expose-Headers", std::string(cors_exposed));
-    } else if (const auto* rule = s3::cors_rule_for(cors, *origin, call.request.method, "")) {
-        for (auto& [name, value] : s3::cors_answer(*rule, *origin, "", false)) headers.set(name, value);
+    } else {
+        // S3 lets what a preflight would ask decide where a request says it.
+        const auto* method = call.header("access-control-request-method");
+        const auto* asked = call.header("access-control-request-headers");
+        if (const auto* rule = s3::cors_rule_for(cors, *origin, method ? *method : call.request.method, asked ? *asked : ""))
+            for (auto& [name, value] : s3::cors_answer(*rule, *origin, "", false)) headers.set(name, value);
     }
     headers.add("Vary", "Origin");
 }

@@ -57,11 +57,17 @@ void LoadBalancerController::add_all() {
     });
 }
 
-json::array LoadBalancerController::ingress() const {
+// The node's addresses of the Service's families (IPv4 where it names none): at others nothing of it answers.
+json::array LoadBalancerController::ingress(const json::object& service) const {
+    const auto& families = array_at(service, "spec.ipFamilies");
+    const auto is_served = [&](std::string_view address) {
+        const std::string_view family = address.contains(':') ? "IPv6" : "IPv4";
+        return families.empty() ? family == "IPv4" : std::ranges::any_of(families, [&](const json::value& one) { return as_text(one) == family; });
+    };
     json::array found;
-    nodes_.each([&found](const ObjectPtr& node) {
+    nodes_.each([&](const ObjectPtr& node) {
         for (const auto& entry : array_at(*node, "status.addresses"))
-            if (text(as_object(entry), "type") == "InternalIP")
+            if (text(as_object(entry), "type") == "InternalIP" && is_served(text(as_object(entry), "address")))
                 found.emplace_back(json::object{{"ip", text(as_object(entry), "address")}, {"ipMode", "VIP"}});
     });
     return found;
@@ -97,7 +103,7 @@ Task<> LoadBalancerController::sync(std::string key) {
         if (!conflict.empty() && conflict != told)
             events_.record(*service, "Warning", "PortConflict", conflict + "; the load balancer stays pending");
         told = conflict;
-        if (conflict.empty()) wanted = ingress();
+        if (conflict.empty()) wanted = ingress(*service);
     } else if (!text(*service, "spec.loadBalancerClass").empty()) {
         co_return;
     }

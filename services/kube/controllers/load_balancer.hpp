@@ -16,7 +16,7 @@ public:
 private:
     // "port 80/TCP is held by ...", or "".
     std::string conflict_of(const json::object& service) const;
-    json::array ingress() const;
+    json::array ingress(const json::object& service) const;
     void add_all();
 
     Informer& services_;

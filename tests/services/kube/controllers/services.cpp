@@ -145,6 +145,13 @@ TEST_CASE("a LoadBalancer gets the node's address; a port that is held leaves th
     REQUIRE(box.run_until([&] { return address("b") == "192.168.1.5"; }));
     box.api.change(nodes_path, "n", [](json::object& object) { object["status"] = node("192.168.1.6").at("status"); });
     CHECK(box.run_until([&] { return address("b") == "192.168.1.6"; }));
+    // An address of a family that the Service has not is none of its.
+    box.api.change(nodes_path, "n", [](json::object& object) {
+        json::array addresses;
+        for (const auto* ip : {"2001:db8::6", "192.168.1.7"}) addresses.emplace_back(json::object{{"type", "InternalIP"}, {"address", ip}});
+        object["status"] = json::object{{"addresses", std::move(addresses)}};
+    });
+    CHECK(box.run_until([&] { return address("b") == "192.168.1.7"; }));
 }
 
 TEST_CASE("Endpoints written by hand are mirrored into slices while the Service has no selector") {

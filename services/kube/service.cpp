@@ -112,6 +112,7 @@ std::shared_ptr<const hal::net::TlsServerContext> tls_of(const config::Service& 
     options.certificate_pem = service.credential("serving.crt");
     options.key_pem = service.credential("serving.key");
     options.client_ca_pem = service.credential("client-ca.crt");
+    options.alpn = {"h2", "http/1.1"};  // client-go keeps its watches on one connection; exec and its like ask for HTTP/1.1
     return hal::net::TlsServerContext::make(options);
 }
 

@@ -23,58 +23,58 @@ namespace services::objects::store {
 // A version as the index knows it.
 struct Row {
     std::uint64_t order = 0;
-    VersionKey version;
+    VersionKey version{};
     std::uint64_t sequence = 0;
-    Position position;
+    Position position{};
     std::uint32_t length = 0;
     std::uint64_t bytes = 0;
     std::int64_t modified = 0;
-    std::string etag;
+    std::string etag{};
     std::uint64_t flags = 0;
     std::uint32_t oldest = 0;  // the oldest segment that may hold a dead record of this version; 0: none
-    std::string blobs;         // 8 bytes each
+    std::string blobs{};         // 8 bytes each
     [[nodiscard]] bool is_delete_marker() const { return flags & flag::delete_marker; }
 };
 
 struct KeyedRow {
-    std::string key;
-    Row row;
+    std::string key{};
+    Row row{};
     bool is_latest = true;
 };
 
 struct ListPage {
-    std::vector<KeyedRow> rows;
-    std::vector<std::string> prefixes;
+    std::vector<KeyedRow> rows{};
+    std::vector<std::string> prefixes{};
     bool is_truncated = false;
-    std::string next;
-    std::string next_version;
+    std::string next{};
+    std::string next_version{};
 };
 
 struct UploadRow {
-    UploadRecord record;
-    Position position;
+    UploadRecord record{};
+    Position position{};
 };
 
 struct UploadPage {
-    std::vector<UploadRecord> uploads;
-    std::vector<std::string> prefixes;
+    std::vector<UploadRecord> uploads{};
+    std::vector<std::string> prefixes{};
     bool is_truncated = false;
-    std::string next_key;
-    std::string next_upload;
+    std::string next_key{};
+    std::string next_upload{};
 };
 
 // A tombstone: the record at `place` must be found in the log as long as a record that it removed may be.
 struct Grave {
     std::uint64_t place = 0;
     std::uint8_t type = 0;
-    std::string body;
+    std::string body{};
 };
 
 // What a batch changed beside the index itself.
 struct Applied {
-    std::map<std::uint64_t, BucketStatistics> statistics;  // of the buckets it touched, as they are now
-    std::map<std::uint32_t, std::int64_t> live;            // live bytes of the segments it touched, as they are now
-    std::vector<std::uint64_t> blobs;                      // whose files nothing names any more
+    std::map<std::uint64_t, BucketStatistics> statistics{};  // of the buckets it touched, as they are now
+    std::map<std::uint32_t, std::int64_t> live{};            // live bytes of the segments it touched, as they are now
+    std::vector<std::uint64_t> blobs{};                      // whose files nothing names any more
     std::uint64_t uploads = 0;                             // open ones, as they are now
 };
 

@@ -33,7 +33,7 @@ std::string version_text(std::string_view key);
 // A part as a record keeps it. `blob` names its file (part_file.hpp).
 struct StoredPart {
     std::uint64_t blob = 0;
-    Part part;
+    Part part{};
 };
 
 namespace flag {
@@ -44,79 +44,79 @@ struct PutRecord {
     std::uint64_t sequence = 0;
     std::uint64_t order = 0;       // the sequence that made this version: versions of a key stand in this order
     std::uint64_t bucket = 0;
-    std::string key;
-    VersionKey version;
+    std::string key{};
+    VersionKey version{};
     std::int64_t modified = 0;     // microseconds since 1970
     std::uint64_t bytes = 0;
     std::uint64_t flags = 0;
-    std::string etag;
-    Metadata metadata;
-    std::vector<StoredPart> parts; // files; empty when the bytes are in `data`
-    std::string upload;            // the upload that ends with this, if any
-    std::string key_salt;          // SSE-S3: of the key that the bytes are sealed with
-    std::vector<Dispatch> dispatches;
-    std::string_view data;         // in the record itself, behind all else
+    std::string etag{};
+    Metadata metadata{};
+    std::vector<StoredPart> parts{}; // files; empty when the bytes are in `data`
+    std::string upload{};            // the upload that ends with this, if any
+    std::string key_salt{};          // SSE-S3: of the key that the bytes are sealed with
+    std::vector<Dispatch> dispatches{};
+    std::string_view data{};         // in the record itself, behind all else
 };
 
 struct RemoveRecord {
     std::uint64_t sequence = 0;
     std::uint64_t bucket = 0;
-    std::string key;
-    VersionKey version;
+    std::string key{};
+    VersionKey version{};
     std::uint64_t order = 0;       // of the version that goes
     std::uint64_t bytes = 0;
     std::int64_t time = 0;
-    std::vector<Dispatch> dispatches;
+    std::vector<Dispatch> dispatches{};
 };
 
 struct BucketRecord {
     std::uint64_t sequence = 0;
     std::uint64_t id = 0;
-    std::string name;
+    std::string name{};
     std::int64_t created = 0;
     std::uint64_t versioning = 0;
     std::uint64_t quota_bytes = 0;
     std::uint64_t is_removed = 0;
-    Fields configuration;
+    Fields configuration{};
 };
 
 struct UploadRecord {
     std::uint64_t sequence = 0;
-    std::string id;                // 16 bytes: the sequence, then random ones; so ids stand in the order of beginning
+    std::string id{};                // 16 bytes: the sequence, then random ones; so ids stand in the order of beginning
     std::uint64_t bucket = 0;
-    std::string key;
+    std::string key{};
     std::int64_t initiated = 0;
-    Metadata metadata;
-    std::string checksum_algorithm;
-    std::string checksum_type;
+    Metadata metadata{};
+    std::string checksum_algorithm{};
+    std::string checksum_type{};
     std::uint64_t is_encrypted = 0;
-    std::string key_salt;
+    std::string key_salt{};
 };
 
 struct PartRecord {
     std::uint64_t sequence = 0;
-    std::string upload;
-    StoredPart part;
+    std::string upload{};
+    StoredPart part{};
 };
 
 struct UploadEndRecord {
     std::uint64_t sequence = 0;
-    std::string upload;
+    std::string upload{};
 };
 
 enum class OutboxState : std::uint8_t { pending, dead, done };
 
 struct OutboxRecord {
     std::uint64_t state = 0;
-    Dispatch dispatch;
-    std::vector<std::uint64_t> sequences;  // one, but for done
+    Dispatch dispatch{};
+    std::vector<std::uint64_t> sequences{};  // one, but for done
     std::uint64_t bucket = 0;
-    std::string key;
-    VersionKey version;
+    std::string key{};
+    VersionKey version{};
     std::uint64_t is_removal = 0;
     std::uint64_t bytes = 0;
     std::int64_t time = 0;
-    std::string reason;
+    std::string reason{};
     std::uint64_t tries = 0;
 };
 
@@ -136,10 +136,10 @@ std::optional<AnyRecord> decoded(std::uint8_t type, std::string_view body);
 
 // A record and where it lies: what the index applies. Records that are kept whole in the index carry their bytes.
 struct Change {
-    Position position;
+    Position position{};
     std::uint32_t length = 0;  // of the body in the log
     AnyRecord record;
-    std::string body;          // all but puts
+    std::string body{};          // all but puts
 };
 
 // What an index keeps of a metadata-like list of fields.

@@ -45,7 +45,7 @@ struct Options {
     std::uint64_t compaction_bytes_per_second = 16 * 1024 * 1024;
     std::uint64_t scrub_bytes_per_second = 4 * 1024 * 1024;
     std::chrono::seconds scrub_every{7 * 24 * 3600};    // a whole round; 0: none
-    std::optional<std::string> encryption_key;          // 32 bytes: SSE-S3
+    std::optional<std::string> encryption_key{};          // 32 bytes: SSE-S3
 };
 
 class Store;
@@ -106,27 +106,27 @@ private:
 // What is still to be told to one destination.
 struct OutboxEntry {
     std::uint64_t sequence = 0;   // of the change: grows; also the order within a key
-    std::string bucket;
-    std::string key;
-    std::string version;
+    std::string bucket{};
+    std::string key{};
+    std::string version{};
     bool is_removal = false;      // the version was removed (a delete marker is a put)
     std::uint64_t bytes = 0;
     hal::WallTime time{};         // when the change was made
-    std::string note;
-    std::string reason;           // dead letters only
+    std::string note{};
+    std::string reason{};           // dead letters only
     std::uint32_t tries = 0;      // dead letters only
 };
 
 struct Backlog {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
-    std::optional<hal::WallTime> oldest;
+    std::optional<hal::WallTime> oldest{};
     std::uint64_t dead = 0;
 };
 
 struct Statistics {
     std::uint64_t buckets = 0;
-    BucketStatistics all;
+    BucketStatistics all{};
     std::uint64_t log_bytes = 0;
     std::uint64_t live_bytes = 0;          // of the log's records
     std::uint64_t part_files_bytes = 0;
@@ -134,7 +134,7 @@ struct Statistics {
     bool is_full = false;                  // PUT is refused at the moment
     std::uint64_t unindexed = 0;
     std::uint64_t corrupt_objects = 0;     // found since start
-    std::vector<std::string> corrupt;      // the first 64: bucket, key, version and place
+    std::vector<std::string> corrupt{};      // the first 64: bucket, key, version and place
     std::uint64_t compacted_segments = 0;
     std::uint64_t compacted_bytes = 0;     // copied
     std::uint64_t scrubbed_bytes = 0;

@@ -20,7 +20,7 @@ void Budget::set_rate(std::optional<std::uint64_t> bytes_per_second, bool only_a
     refill(now);
     rate_ = bytes_per_second;
     // 20 ms of the rate: small enough that classes alternate, large enough that a fast line costs few turns.
-    grant_bytes_ = rate_ ? std::clamp(*rate_ / 50, grant_bytes_min, grant_bytes_max) : grant_bytes_max;
+    grant_bytes_ = rate_ ? std::clamp(*rate_ / 50 / segment_bytes * segment_bytes, segment_bytes, grant_bytes_max) : grant_bytes_max;
     tokens_ = std::clamp(tokens_, -static_cast<double>(grant_bytes_), static_cast<double>(grant_bytes_));
 }
 

@@ -27,7 +27,8 @@ inline constexpr Shares shares_by_default{0, 40, 25, 15, 12, 8};
 
 class Budget {
 public:
-    static constexpr std::uint64_t grant_bytes_min = 1460, grant_bytes_max = 64 * 1024;
+    // Whole segments of the usual Ethernet (1500 less IP, TCP and time stamps).
+    static constexpr std::uint64_t segment_bytes = 1448, grant_bytes_max = 45 * segment_bytes;
     static constexpr unsigned credit_grants = 4;
 
     Budget(Shares shares, hal::SteadyTime now);

@@ -95,6 +95,7 @@ Task<> run(config::Service& service) {
     co_await hal::async::asio::this_coro::reset_cancellation_state();
     group.cancel();
     co_await group.join();
+    uplink.end_events();
     co_await proxy.drain(drain_time_max);
     co_await uplink.stop();
     co_await control.drain(drain_time_max);

@@ -129,7 +129,8 @@ void Transfer::set_proxy() {
     if (proxy.user.empty()) return;
     set(CURLOPT_PROXYUSERNAME, proxy.user.c_str());
     set(CURLOPT_PROXYPASSWORD, proxy.password.c_str());
-    set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_ANY));
+    // At once and not when asked: a body that is on its way cannot be sent twice.
+    set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
 }
 
 void Transfer::set_tls() {
@@ -205,8 +206,7 @@ void Transfer::take_header(std::string_view line) {
     }
     if (line.empty()) {
         is_headed_ = answer_.status >= 200;  // 1xx: the real one follows
-        // An office proxy that wants to know who asks: libcurl tells it, and asks again.
-        if (answer_.status == 407 && outgoing_.proxy) is_headed_ = false;
+        if (answer_.status == 407 && outgoing_.proxy) is_headed_ = false;  // the proxy's, not the destination's
         if (is_headed_) changed_.set();
         return;
     }

@@ -59,7 +59,8 @@ public:
     explicit Events(Uplink& uplink) : uplink_(uplink) { ++uplink_.subscribers_; }
     ~Events() override { --uplink_.subscribers_; }
     Task<std::string> read() override {
-        while (seen_ == uplink_.version_) co_await uplink_.changed_.wait();
+        while (seen_ == uplink_.version_ && !uplink_.is_ending_) co_await uplink_.changed_.wait();
+        if (uplink_.is_ending_) co_return "";
         seen_ = uplink_.version_;
         co_return client::to_line(uplink_.destinations_.states(uplink_.service_.clock->steady()));
     }
@@ -392,6 +393,11 @@ Task<> Uplink::follow_links() {
         if (!gone.empty()) relays_.cut([&](const std::string& host) { return std::ranges::find(gone, host) != gone.end(); });
         co_await watch.changed();
     }
+}
+
+void Uplink::end_events() {
+    is_ending_ = true;
+    changed();
 }
 
 Task<> Uplink::stop() {

@@ -31,6 +31,8 @@ public:
     hal::async::Task<> follow_links();
     // Tells the guard of backlogs that changed.
     hal::async::Task<> tell_backlogs();
+    // Event streams end, and no further one begins.
+    void end_events();
     hal::async::Task<> stop();
     [[nodiscard]] std::string metrics() const;
     [[nodiscard]] Shaper& shaper() { return shaper_; }
@@ -64,6 +66,7 @@ private:
     hal::async::Event changed_, backlogs_changed_;
     std::uint64_t version_ = 0;  // of what the event streams say
     std::size_t subscribers_ = 0;
+    bool is_ending_ = false;
     std::vector<client::Backlog> backlogs_;
     std::vector<std::string> told_problems_;
     std::map<std::string, std::uint64_t> requests_;  // labels -> count

@@ -56,3 +56,16 @@ TEST_CASE("a log goes with all that was set aside of it") {
     pods::remove_log(folder.path / "0.log");
     CHECK(folder.files() == 1);
 }
+
+TEST_CASE("logs keep their order when the clock is set back, or stands") {
+    const Folder folder;
+    for (int turn = 0; turn < 4; ++turn) {
+        std::ofstream(folder.path / "0.log") << std::string(101 + static_cast<std::size_t>(turn), 'x');
+        CHECK(pods::rotate_log(folder.path / "0.log", 100, 3, noon - std::chrono::hours(turn / 2)));
+    }
+    // The last two set aside are there.
+    std::vector<std::uintmax_t> sizes;
+    for (const auto& entry : fs::directory_iterator(folder.path)) sizes.push_back(entry.file_size());
+    std::ranges::sort(sizes);
+    CHECK(sizes == std::vector<std::uintmax_t>{103, 104});
+}

@@ -227,3 +227,34 @@ TEST_CASE("after a reboot without an API server the checkpoint's objects make th
         co_await w.volumes().tear_down("u");
     }(world, pod, kept));
 }
+
+TEST_CASE("a pod whose objects the API server's new database never had goes on with the checkpoint's") {
+    World world;
+    world.loop.run([](World& w) -> Task<> {
+        const auto pod = w.pod(R"([{"name":"m","configMap":{"name":"m"}}])");
+        const Objects kept{{"configmap/m", {{"metadata", {{"name", "m"}, {"namespace", "n"}}}, {"data", {{"k", "old"}}}}}};
+        w.volumes().restore(pod, kept);
+        CHECK((co_await w.volumes().set_up(pod)).size() == 1);
+        w.volumes().outlive(pod, kept);
+        CHECK((co_await w.volumes().set_up(pod)).empty());
+        CHECK(read(w.at("configmap", "m") / "k") == "old");
+        // One that is there again is the truth.
+        w.api.put("configmap/m", {{"k", "new"}});
+        co_await w.volumes().tear_down("u");
+        CHECK((co_await w.volumes().set_up(pod)).empty());
+        CHECK(read(w.at("configmap", "m") / "k") == "new");
+        co_await w.volumes().tear_down("u");
+    }(world));
+}
+
+TEST_CASE("a clock that is set makes all tokens due") {
+    World world;
+    world.loop.run([](World& w) -> Task<> {
+        const auto pod = w.pod(token_volume);
+        CHECK((co_await w.volumes().set_up(pod)).empty());
+        w.volumes().clock_set();
+        CHECK((co_await w.volumes().set_up(pod)).empty());
+        CHECK(read(w.at("projected", "t") / "token") == "T2");
+        co_await w.volumes().tear_down("u");
+    }(world));
+}

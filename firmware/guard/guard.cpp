@@ -115,6 +115,13 @@ void check_passable(const fs::path& root) {
     }
 }
 
+// Where a section says that its service listens; "": it does not.
+std::string own_listen(const Configuration& configuration, std::string_view section) {
+    const auto values = configuration.section(section);
+    const auto* own = values.if_contains("listen");
+    return own && own->is_string() ? std::string(own->get_string()) : "";
+}
+
 class Guard {
 public:
     Guard(asio::io_context& loop, const GuardOptions& options);
@@ -129,6 +136,8 @@ private:
     Context context_for(const ServiceRow& row);
     [[nodiscard]] std::vector<services::config::BoxPort> box_ports() const;
     Configuration read_configuration();
+    // Tells of a key that cannot change while the box runs.
+    void note_waiting(const std::string& key, const std::string& started, const std::string& now);
     void write_kubeconfig();
     Task<> follow_addresses();
     Task<> follow_clock();
@@ -147,7 +156,7 @@ private:
     Place place_;
     hal::process::Descriptor lock_, services_lock_;
     std::optional<Authority> authority_;
-    Configuration configuration_;
+    Configuration configuration_, started_with_;
     std::vector<std::string> problems_;  // of the configuration
     std::vector<std::string> addresses_;
     std::string site_;
@@ -198,15 +207,13 @@ void Guard::prepare() {
     if (!hal::process::set_oom_score(own_oom_score)) hal::log::warn(area, "this process may not protect the services from pods when memory runs out");
     clock_.set_floor(read_clock_floor(options_.root));
     look_at_clock(false);
-    configuration_ = read_configuration();
+    started_with_ = configuration_ = read_configuration();
     site_ = configuration_.text("site", host_label());
     authority_ = Authority::open(options_.root / "var/lib/branchbox/credentials", clock_);
     addresses_ = own_addresses();
     for (const auto& row : all_services()) {
         keepers_.push_back(std::make_unique<Keeper>(row, place_, [this, &row] { return context_for(row); }));
-        const auto section = configuration_.section(row.settings_section());
-        const auto* own = section.if_contains("listen");
-        bind_patiently(*keepers_.back(), configuration_.text("listen", ""), own && own->is_string() ? std::string(own->get_string()) : "");
+        bind_patiently(*keepers_.back(), configuration_.text("listen", ""), own_listen(configuration_, row.settings_section()));
     }
     write_kubeconfig();
     const auto socket = status_socket(options_.root);
@@ -305,8 +312,19 @@ void Guard::reload() {
         hal::log::info(area, "the section of {} changed; it is started anew", name);
         keeper->renew();
     }
-    if (before.text("site", "") != configuration_.text("site", "") || before.text("listen", "") != configuration_.text("listen", ""))
-        hal::log::warn(area, "site and listen hold from the next start of branchbox on");
+    note_waiting("site", started_with_.text("site", ""), configuration_.text("site", ""));
+    note_waiting("listen", started_with_.text("listen", ""), configuration_.text("listen", ""));
+    for (const auto& keeper : keepers_) {
+        const auto section = keeper->row().settings_section();
+        note_waiting(std::string(section) + ".listen", own_listen(started_with_, section), own_listen(configuration_, section));
+    }
+}
+
+void Guard::note_waiting(const std::string& key, const std::string& started, const std::string& now) {
+    if (now == started) return;
+    const auto shown = [](const std::string& value) { return value.empty() ? "not set" : "'" + value + "'"; };
+    problems_.push_back("'" + key + "' is " + shown(now) + " from the next start of branchbox on; until then it is " + shown(started));
+    hal::log::warn(area, "{}", problems_.back());
 }
 
 Task<> Guard::follow_addresses() {

@@ -115,10 +115,11 @@ Task<Answer> copy_object(Api& api, Call& call) {
         for (auto& field : metadata->headers)
             if (field.first == "x-amz-storage-class") put.metadata.headers.push_back(field);
     }
-    // Another checksum than the source has is computed from its bytes; they are not copied for it.
+    // Another checksum than the source has, or the first one, is computed from its bytes; they are not copied for it.
     const auto* asked = call.header("x-amz-checksum-algorithm");
-    if (asked && !asked->empty()) {
-        const auto* row = s3::checksum_by_name(*asked);
+    const bool has_none = put.metadata.checksums.empty();
+    if ((asked && !asked->empty()) || has_none) {
+        const auto* row = asked && !asked->empty() ? s3::checksum_by_name(*asked) : &s3::row_of(s3::Checksum::crc64nvme);
         if (!row) co_return refused(Problem::invalid_checksum);
         const bool has_it = put.metadata.checksum_type == "FULL_OBJECT" && !put.metadata.checksums.empty() && put.metadata.checksums.front().first == row->name;
         if (!has_it) {

@@ -132,6 +132,7 @@ http::Response error_response(const s3::Refusal& why, const Place& place, bool i
     if (why.status == 304) return response;
     if (why.status == 503) response.headers.set("Retry-After", "10");
     if (is_head) {
+        if (why.status == 412) return response;  // MinIO names all but this one
         response.headers.set("X-Minio-Error-Code", std::string(why.code));
         response.headers.set("X-Minio-Error-Desc", "\"" + why.message + "\"");
         return response;

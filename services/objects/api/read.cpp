@@ -19,16 +19,40 @@ constexpr std::pair<std::string_view, std::string_view> overrides[] = {
 };
 constexpr std::size_t attribute_parts_max = 1000;
 
+// Parts of files go out as such; what is in memory, or encrypted, as bytes.
 class ObjectStream : public http::BodyReader {
 public:
-    explicit ObjectStream(store::Reader reader) : reader_(std::move(reader)) {}
+    ObjectStream(store::Reader reader, hal::async::Pool& pool) : reader_(std::move(reader)), pool_(pool) {}
+    Task<std::optional<hal::net::FileRange>> read_file() override {
+        if (!is_taken_) take(co_await reader_.next());
+        if (!file_) co_return std::nullopt;
+        is_taken_ = false;
+        co_return hal::net::FileRange{file_->descriptor, file_->offset, file_->bytes, &pool_};
+    }
     Task<std::string> read() override {
-        const auto piece = co_await reader_.next_bytes();
-        co_return piece ? std::string(*piece) : std::string();
+        if (!is_taken_) take(co_await reader_.next());
+        is_taken_ = false;
+        HAL_REQUIRE(!file_);  // the server asks read_file() first
+        co_return std::move(bytes_);
     }
 
 private:
+    void take(std::optional<store::Reader::Piece> piece) {
+        is_taken_ = true;
+        file_.reset();
+        bytes_.clear();
+        if (!piece) return;
+        if (const auto* file = std::get_if<store::FilePiece>(&*piece))
+            file_ = *file;
+        else
+            bytes_ = std::get<std::string_view>(*piece);
+    }
+
     store::Reader reader_;
+    hal::async::Pool& pool_;
+    bool is_taken_ = false;  // of the reader, and not yet given
+    std::optional<store::FilePiece> file_;
+    std::string bytes_;
 };
 
 // What of the object is asked for: by Range, by partNumber, or all of it.
@@ -159,7 +183,7 @@ Task<Answer> get_object(Api& api, Call& call) {
     if (const auto bytes = opened->inline_bytes())
         response->body = *bytes;
     else
-        response->stream = std::make_unique<ObjectStream>(std::move(*opened));
+        response->stream = std::make_unique<ObjectStream>(std::move(*opened), api.pool);
     co_return response;
 }
 

@@ -38,7 +38,7 @@
 
 namespace hal::disk {
 
-// Where a record begins. Positions grow with time and are never used twice, across restarts too.
+// Where a record begins. Positions grow with time; one whose record was durable is never used again, across restarts too.
 struct Position {
     std::uint32_t segment = 0;  // the first one is 1
     std::uint32_t offset = 0;
@@ -75,8 +75,11 @@ struct Record {
     std::string body;
 };
 
-// Records in order; the views point into `bytes`.
+// Records in order; the views point into `bytes`, so it moves and is never copied.
 struct Batch {
+    Batch() = default;
+    Batch(Batch&&) = default;
+    Batch& operator=(Batch&&) = default;
     std::vector<RecordView> records;
     std::string bytes;
     Position next;  // where the scan goes on: a cursor that has dealt with this batch

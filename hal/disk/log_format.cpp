@@ -173,19 +173,21 @@ void ZeroFinder::feed(std::string_view bytes) {
     if (bytes.empty()) return;
     last_ = bytes.back();
     while (!bytes.empty()) {
-        if (at_ % sector_bytes == 0 && at_ != begin_) {
-            found_ = found_ || !part_has_value_;
+        if (at_ % sector_bytes == 0) {
+            found_ = found();
             part_has_value_ = false;
+            part_bytes_ = 0;
         }
         const std::size_t left = std::min<std::size_t>(bytes.size(), sector_bytes - at_ % sector_bytes);
         part_has_value_ = part_has_value_ || !all_zero(bytes.substr(0, left));
+        part_bytes_ += left;
         at_ += left;
         bytes.remove_prefix(left);
     }
 }
 
 Walk::Walk(File& file, std::uint32_t seed, std::uint32_t from, std::uint64_t limit, std::size_t window_bytes)
-    : file_(file), seed_(seed), at_(Frame::padded(from)), limit_(limit), window_max_(std::max<std::size_t>(window_bytes, 4096)) {}
+    : file_(&file), seed_(seed), at_(Frame::padded(from)), limit_(limit), window_max_(std::max<std::size_t>(window_bytes, 4096)) {}
 
 // Bytes [offset, offset + size) as far as the file has them, size <= window_max_; valid until the next call.
 std::string_view Walk::view(std::uint64_t offset, std::size_t size) {
@@ -194,7 +196,7 @@ std::string_view Walk::view(std::uint64_t offset, std::size_t size) {
     if (offset < window_at_ || offset + size > window_at_ + window_.size()) {
         window_.resize(std::min<std::uint64_t>(window_max_, limit_ - offset));
         window_at_ = offset;
-        window_.resize(file_.read_at(offset, window_.data(), window_.size()));
+        window_.resize(file_->read_at(offset, window_.data(), window_.size()));
     }
     return std::string_view(window_).substr(offset - window_at_, size);
 }
@@ -241,13 +243,13 @@ Walk::Step Walk::next(std::string* body) {
     return step;
 }
 
-bool Walk::looks_lost(const Step& step) {
+bool Walk::looks_lost(const Step& step, bool is_last) {
     if (!step.frame) {
         const auto bytes = view(step.offset, frame_bytes);
         const std::size_t first = std::min<std::size_t>(bytes.size(), sector_bytes - step.offset % sector_bytes);
         return all_zero(bytes.substr(0, first)) || (first < bytes.size() && all_zero(bytes.substr(first)));
     }
-    if (step.frame->has_zeros) return false;
+    if (step.frame->has_zeros && !is_last) return false;
     ZeroFinder zeros(step.offset);
     std::uint64_t from = step.offset;
     const std::uint64_t to = from + frame_bytes + step.frame->length;
@@ -257,7 +259,7 @@ bool Walk::looks_lost(const Step& step) {
         zeros.feed(piece);
         from += piece.size();
     }
-    return zeros.found();
+    return zeros.found() || (is_last && zeros.ends_in_zero());
 }
 
 bool Walk::is_zero(std::uint64_t from) {

@@ -72,19 +72,21 @@ struct Seal {
 std::string encode_seal(const Seal& seal, std::uint32_t group_begin, std::uint32_t seed, std::uint32_t offset);
 std::optional<Seal> decode_seal(std::string_view body);
 
-// Whether the span of a record at `offset` has a part within one sector that is all zeros, or ends in a zero body byte:
-// what a sector that never reached a preallocated file looks like. A record for which it is true when it is written says
-// so (has_zeros), so that its own zeros are never taken for lost ones. Fed in pieces from the frame on.
+// Whether a record at an offset has a part within one sector, of part_bytes_min or more, that is all zeros: what a sector
+// that never reached a preallocated file looks like. A record for which it is true when it is written says so (has_zeros), so
+// that its own zeros are never taken for lost ones. Fed in pieces from the frame on, without the padding.
 class ZeroFinder {
 public:
-    explicit ZeroFinder(std::uint32_t offset) : begin_(offset), at_(offset) {}
+    static constexpr std::size_t part_bytes_min = 16;  // a changed bit makes no zeros of as many
+
+    explicit ZeroFinder(std::uint32_t offset) : at_(offset) {}
     void feed(std::string_view bytes);
-    // After all of the span but its padding (which belongs to the last part).
-    [[nodiscard]] bool found() const { return found_ || !part_has_value_ || last_ == '\0'; }
+    [[nodiscard]] bool found() const { return found_ || (!part_has_value_ && part_bytes_ >= part_bytes_min); }
+    [[nodiscard]] bool ends_in_zero() const { return last_ == '\0'; }
 
 private:
-    std::uint64_t begin_;
     std::uint64_t at_;
+    std::size_t part_bytes_ = 0;
     bool part_has_value_ = false;
     bool found_ = false;
     char last_ = '\1';
@@ -111,15 +113,16 @@ public:
     Step next(std::string* body);
 
     // Whether a damaged step's bytes look like a write that never reached the disk, as opposed to bytes that changed.
-    // Without a true frame only the first frame_bytes are looked at.
-    bool looks_lost(const Step& step);
+    // Without a true frame only the first frame_bytes are looked at. A record that has zeros of its own tells nothing, unless
+    // it `is_last`: nothing true follows it, and a zero at its end is enough.
+    bool looks_lost(const Step& step, bool is_last);
     // Whether nothing but zeros lies in [from, limit).
     bool is_zero(std::uint64_t from);
 
 private:
     std::string_view view(std::uint64_t offset, std::size_t size);
 
-    File& file_;
+    File* file_;
     std::uint32_t seed_;
     std::uint64_t at_;
     std::uint64_t limit_;

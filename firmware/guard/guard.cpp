@@ -23,6 +23,7 @@
 #include "firmware/guard/clock_floor.hpp"
 #include "firmware/guard/keeper.hpp"
 #include "firmware/guard/kubeconfig.hpp"
+#include "firmware/guard/notify.hpp"
 #include "firmware/guard/status.hpp"
 #include "hal/async/clock_watch.hpp"
 #include "hal/base/error.hpp"
@@ -44,6 +45,7 @@ using services::config::Configuration;
 constexpr auto area = "guard";
 constexpr std::string_view pod_gateway = "10.42.0.1";
 constexpr std::size_t keepers_max = 16;
+constexpr std::chrono::seconds ready_time_max{10};  // of one service, after which systemd need not wait for it
 constexpr int own_oom_score = -999;
 constexpr std::chrono::seconds leftover_time_max{10};
 constexpr std::chrono::milliseconds leftover_pause{10};
@@ -146,6 +148,8 @@ private:
     void note_time();
     void renew_services(const std::function<bool(const Keeper&)>& is_meant);
     Task<> tell_status();
+    // Tells systemd that every service has been ready once, or had its time: it would start the box anew otherwise.
+    Task<> tell_ready();
     Status status() const;
 
     const GuardOptions& options_;
@@ -173,7 +177,7 @@ Guard::Guard(asio::io_context& loop, const GuardOptions& options)
       file_(options.config.empty() ? options.root / "etc/branchbox/config.yaml" : options.config),
       place_{options.root, loop.get_executor(), &clock_, &cgroups_, control_group(options.root), -1},
       since_(clock_.steady()),
-      group_(loop.get_executor(), "guard", keepers_max + 3) {}
+      group_(loop.get_executor(), "guard", keepers_max + 4) {}
 
 Configuration Guard::read_configuration() {
     const auto good_file = data_folder(options_.root, area) / "last-good-configuration.json";
@@ -269,6 +273,7 @@ Context Guard::context_for(const ServiceRow& row) {
 
 Task<> Guard::run_all() {
     group_.spawn("status", tell_status());
+    group_.spawn("ready", tell_ready());
     group_.spawn("addresses", follow_addresses());
     group_.spawn("clock", follow_clock());
     for (auto& keeper : keepers_) {
@@ -278,8 +283,14 @@ Task<> Guard::run_all() {
     co_await group_.join();
 }
 
+Task<> Guard::tell_ready() {
+    for (auto& keeper : keepers_) co_await keeper->wait_ready(ready_time_max);
+    notify_systemd("READY=1");
+}
+
 Task<> Guard::stop_all() {
     hal::log::info(area, "stopping");
+    notify_systemd("STOPPING=1");
     // The API server last: the others say good-bye to it.
     for (auto& keeper : keepers_ | std::views::reverse)
         co_await keeper->stop(stops_pods_ && keeper->row().runs_pods ? pods_stop_time_max : stop_time_max);

@@ -78,6 +78,29 @@ void show_source(const Api& api, const Source& source, const store::Object& obje
     if (bucket && bucket->versioning != store::Versioning::never) response.headers.set("X-Amz-Copy-Source-Version-Id", object.version);
 }
 
+// A copy is no multipart object: its ETag and checksum are those of the whole (S3 CopyObject). They are computed from the
+// source's bytes where they differ from what it has, or another algorithm is asked for.
+Task<Expected<void>> make_whole(Api& api, const Call& call, const Source& source, const store::Object& object, store::PutRequest& put) {
+    const auto* asked = call.header("x-amz-checksum-algorithm");
+    const auto& have = object.metadata.checksums;
+    const auto name = asked && !asked->empty() ? *asked : have.empty() ? std::string(s3::row_of(s3::Checksum::crc64nvme).name) : have.front().first;
+    const auto* row = s3::checksum_by_name(name);
+    if (!row) co_return refused(Problem::invalid_checksum);
+    const bool was_multipart = object.etag.contains('-');
+    const bool has_it = object.metadata.checksum_type == "FULL_OBJECT" && !have.empty() && have.front().first == row->name;
+    if (has_it && !was_multipart) co_return Expected<void>();
+    auto again = co_await api.store.open_object(source.bucket, source.key, object.version);
+    if (!again) co_return refused(again.error());
+    s3::HasherSet hashers;
+    hashers.add(row->algorithm);
+    if (was_multipart && !hashers.has(s3::Checksum::md5)) hashers.add(s3::Checksum::md5);
+    co_await read_through(api, *again, hashers, nullptr);
+    if (was_multipart) put.etag = hal::hex(hashers.digest(s3::Checksum::md5));
+    put.metadata.checksums = {{std::string(row->name), hal::base64(hashers.digest(row->algorithm))}};
+    put.metadata.checksum_type = "FULL_OBJECT";
+    co_return Expected<void>();
+}
+
 }  // namespace
 
 Task<Answer> copy_object(Api& api, Call& call) {
@@ -115,23 +138,7 @@ Task<Answer> copy_object(Api& api, Call& call) {
         for (auto& field : metadata->headers)
             if (field.first == "x-amz-storage-class") put.metadata.headers.push_back(field);
     }
-    // Another checksum than the source has, or the first one, is computed from its bytes; they are not copied for it.
-    const auto* asked = call.header("x-amz-checksum-algorithm");
-    const bool has_none = put.metadata.checksums.empty();
-    if ((asked && !asked->empty()) || has_none) {
-        const auto* row = asked && !asked->empty() ? s3::checksum_by_name(*asked) : &s3::row_of(s3::Checksum::crc64nvme);
-        if (!row) co_return refused(Problem::invalid_checksum);
-        const bool has_it = put.metadata.checksum_type == "FULL_OBJECT" && !put.metadata.checksums.empty() && put.metadata.checksums.front().first == row->name;
-        if (!has_it) {
-            auto again = co_await api.store.open_object(source->bucket, source->key, object.version);
-            if (!again) co_return refused(again.error());
-            s3::HasherSet hashers;
-            hashers.add(row->algorithm);
-            co_await read_through(api, *again, hashers, nullptr);
-            put.metadata.checksums = {{std::string(row->name), hal::base64(hashers.digest(row->algorithm))}};
-            put.metadata.checksum_type = "FULL_OBJECT";
-        }
-    }
+    if (auto whole = co_await make_whole(api, call, *source, object, put); !whole) co_return std::unexpected(std::move(whole.error()));
     put.dispatches = api.dispatches(call, put.bucket, put.key, s3::event::created_copy);
     auto body = co_await api.store.body_of(*opened, {object.bytes, *encrypts});
     if (!body) co_return refused(body.error());

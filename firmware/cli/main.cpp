@@ -9,10 +9,13 @@
 
 #include "firmware/cli/commands.hpp"
 #include "firmware/cli/k3s.hpp"
+#include "firmware/cli/minio.hpp"
 
 int main(int argc, char** argv) {
     try {
         if (std::filesystem::path(argv[0]).filename() == "k3s") return firmware::cli::k3s(argc, argv);
+        if (std::filesystem::path(argv[0]).filename() == "minio") return firmware::cli::minio(argc, argv);
+        if (argc > 1 && std::string_view(argv[1]) == "minio") return firmware::cli::minio(argc - 1, argv + 1);
         if (argc > 1 && std::string_view(argv[1]) == "k3s") return firmware::cli::k3s(argc - 1, argv + 1);
         CLI::App app("Branchbox: a branch office's own infrastructure in one box", "branchbox");
         app.require_subcommand(1);

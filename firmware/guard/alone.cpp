@@ -77,7 +77,7 @@ void bind_all(const ServiceRow& row, const std::vector<std::string>& listen, ser
 void run_alone(const ServiceRow& row, AloneOptions options) {
     host(row, options.root, read_clock_floor(options.root), [&](services::config::Service& service) {
         service.site = options.configuration.text("site", host_label());
-        service.settings = options.configuration.section(row.settings_section());
+        service.settings = settings_of(row, options.configuration);
         service.api_server = options.api_server;
         std::filesystem::create_directories(service.data_folder());
         std::filesystem::create_directories(service.run_folder());
@@ -85,7 +85,7 @@ void run_alone(const ServiceRow& row, AloneOptions options) {
         service.credentials =
             authority.credentials_for(row.identity(service.site), row.dns_names(service.site), row.own_addresses(), *service.clock);
         std::vector<std::string> problems;
-        service.credentials.merge(named_files(service.settings, row.settings_section(), problems));
+        service.credentials.merge(files_of(row, service.settings, problems));
         for (const auto& problem : problems) hal::log::error("alone", "{}", problem);
         bind_all(row, options.listen, service);
         if (row.is_api_server)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "firmware/guard/clock_floor.hpp"
+#include "hal/base/bytes.hpp"
 #include "hal/base/error.hpp"
 #include "hal/base/log.hpp"
 #include "hal/disk/file.hpp"
@@ -95,6 +96,14 @@ std::string open_key(const std::filesystem::path& file) {
     return key;
 }
 
+// A random text of `bytes` bytes that stays the same: made where there is none.
+std::string open_secret(const std::filesystem::path& file, std::size_t bytes) {
+    if (auto text = hal::disk::read_file(file, pem_bytes_max)) return *std::move(text);
+    auto text = hal::base64url(hal::random_bytes(bytes));
+    hal::disk::replace_file(file, text, 0600);
+    return text;
+}
+
 }  // namespace
 
 Authority Authority::open(const std::filesystem::path& folder, const hal::Clock& clock) {
@@ -139,6 +148,10 @@ std::map<std::string, std::string> Authority::credentials_for(const Identity& id
         request.subject = {"system:kube-apiserver", {}};
         issue("kubelet-client", client_root_);
         credentials["service-account.key"] = service_account_key_pem_;
+    }
+    if (identity.has_root_user) {
+        credentials["root-user"] = open_secret(folder_ / "s3-root-user", 12);
+        credentials["root-password"] = open_secret(folder_ / "s3-root-password", 30);
     }
     if (identity.has_serving_certificate) {
         request.subject = {"branchbox", {}};

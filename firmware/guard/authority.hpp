@@ -25,6 +25,8 @@ struct Identity {
     // The API server alone: its name towards kubelets (kubelet-client.crt, kubelet-client.key), and the key that signs
     // ServiceAccount tokens (service-account.key).
     bool is_api_server = false;
+    // Objects alone: the root user of S3 (root-user, root-password), made at the first call.
+    bool has_root_user = false;
 };
 
 class Authority {

@@ -252,7 +252,7 @@ std::vector<services::config::BoxPort> Guard::box_ports() const {
 Context Guard::context_for(const ServiceRow& row) {
     Context context;
     context.site = site_;
-    context.settings = configuration_.section(row.settings_section());
+    context.settings = settings_of(row, configuration_);
     for (const auto& other : all_services())
         if (!other.is_root) context.peer_users.push_back(user_of(other, options_.root));
     context.stops_pods = stops_pods_;
@@ -266,7 +266,7 @@ Context Guard::context_for(const ServiceRow& row) {
     renewals_due_[std::string(row.name)] = Authority::renewal_due(clock_);
     context.credentials = authority_->credentials_for(row.identity(site_), row.dns_names(site_), addresses, clock_);
     std::vector<std::string> missing;  // the service says so itself, too
-    context.credentials.merge(named_files(context.settings, row.settings_section(), missing));
+    context.credentials.merge(files_of(row, context.settings, missing));
     for (const auto& problem : missing) hal::log::error(area, "{}", problem);
     return context;
 }

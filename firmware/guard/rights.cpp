@@ -46,6 +46,9 @@ constexpr std::uint16_t dns_ports[] = {53};
 constexpr std::string_view library_files[] = {"/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"};
 constexpr std::string_view loader_calls[] = {"getpgrp", "prlimit64", "sendmmsg", "recvmmsg", "socketpair", "open", "bind"};
 
+// Bodies that are linked instead of copied, sent from their file, and laid out ahead.
+constexpr std::string_view object_calls[] = {"copy_file_range", "fadvise64", "link", "linkat", "preadv2", "pwritev2", "sendfile", "splice", "sync_file_range", "truncate"};
+
 constexpr Rights table[] = {
     {.service = "kube",
      // The API server passes connections on to any port of a pod, a Service or a kubelet (the proxy subresource).
@@ -60,6 +63,13 @@ constexpr Rights table[] = {
      .connects_to = dns_ports,
      .disk_percent = 1,
      .when_full = "answers go on from memory; the snapshot for the next start is not written"},
+    {.service = "objects",  // its webhooks are pods, or wherever the configuration says
+     .calls = object_calls,
+     .readable = resolver_files,
+     .has_datagrams = true,
+     .connects_everywhere = true,
+     .disk_percent = 50,
+     .when_full = "XMinioStorageFull (507) for what would grow; reads and deletes go on"},
     {.service = "uplink",  // opens libcurl, and what the office's proxy needs of names and certificates
      .calls = loader_calls,
      .readable = library_files,

@@ -13,6 +13,7 @@
 #include "services/discovery/service.hpp"
 #include "services/kube/service.hpp"
 #include "services/kubelet/service.hpp"
+#include "services/objects/service.hpp"
 #include "services/uplink/service.hpp"
 
 namespace firmware::guard {
@@ -24,12 +25,15 @@ constexpr std::int64_t mebibyte = 1024 * 1024;
 constexpr Port kube_ports[] = {{"api", 6443}};
 constexpr Port discovery_ports[] = {{"dns", 53, true, true, "10.42.0.1"}};
 constexpr Port kubelet_ports[] = {{"api", 10250}};
+constexpr Port objects_ports[] = {{.name = "s3", .number = 9000, .known_as = "minio"}};
 constexpr Port uplink_ports[] = {{.name = "proxy", .number = 0, .has_tcp = false, .socket = "uplink-proxy.sock"}};
 
 constexpr ServiceRow table[] = {
     {"kube", kube_ports, "", "", true, true, false, false, 256 * mebibyte, services::kube::run},
     {"discovery", discovery_ports, "system:coredns", "branchbox:services", false, false, false, false, 128 * mebibyte, services::discovery::run},
     {"kubelet", kubelet_ports, "system:node:", "system:nodes", true, false, true, true, 256 * mebibyte, services::kubelet::run},
+    {.name = "objects", .ports = objects_ports, .common_name = "", .organization = "", .has_serving_certificate = false, .is_api_server = false,
+     .is_root = false, .runs_pods = false, .memory_bytes_max = 256 * mebibyte, .run = services::objects::run, .upstream = "objects", .has_root_user = true},
     {"uplink", uplink_ports, "", "", false, false, false, false, 128 * mebibyte, services::uplink::run, "upstream"},
 };
 
@@ -40,6 +44,7 @@ Identity ServiceRow::identity(std::string_view site) const {
     identity.client.common_name = common_name;
     if (common_name.ends_with(':')) identity.client.common_name += site;
     identity.is_api_server = is_api_server;
+    identity.has_root_user = has_root_user;
     if (!organization.empty()) identity.client.organizations.emplace_back(organization);
     identity.has_serving_certificate = has_serving_certificate;
     return identity;
@@ -107,6 +112,21 @@ std::map<std::string, std::string> named_files(const boost::json::object& settin
             problems.push_back("'" + std::string(setting.path) + "': " + failure.what());
         }
     }
+    return files;
+}
+
+boost::json::object settings_of(const ServiceRow& row, const services::config::Configuration& configuration) {
+    auto settings = configuration.section(row.settings_section());
+    if (row.upstream.empty()) return settings;
+    const auto upstream = configuration.section("upstream");
+    if (const auto* part = upstream.if_contains(row.upstream)) settings["upstream"] = *part;
+    return settings;
+}
+
+std::map<std::string, std::string> files_of(const ServiceRow& row, const boost::json::object& settings, std::vector<std::string>& problems) {
+    auto files = named_files(settings, row.settings_section(), problems);
+    const auto* upstream = row.upstream.empty() ? nullptr : settings.if_contains("upstream");
+    if (upstream && upstream->is_object()) files.merge(named_files(upstream->get_object(), "upstream." + std::string(row.upstream), problems));
     return files;
 }
 

@@ -13,6 +13,7 @@
 
 #include "firmware/guard/authority.hpp"
 #include "hal/async/task.hpp"
+#include "services/config/configuration.hpp"
 #include "services/config/service.hpp"
 
 namespace firmware::guard {
@@ -45,6 +46,8 @@ struct ServiceRow {
     std::int64_t memory_bytes_max;  // of its control group, under the guard
     hal::async::Task<> (*run)(services::config::Service&);
     std::string_view section = "";  // of the configuration; "": its name
+    std::string_view upstream = "";  // the part of `upstream:` that it reads, as "upstream" among its settings
+    bool has_root_user = false;      // objects: gets the root user that is made at the first start
     [[nodiscard]] std::string_view settings_section() const { return section.empty() ? name : section; }
     [[nodiscard]] Identity identity(std::string_view site) const;
     // What its serving certificate names: itself on any box. The box's own addresses come on top.
@@ -62,6 +65,10 @@ std::filesystem::path data_folder(const std::filesystem::path& root, std::string
 // Reads the files that a section's settings name, for Service::credentials: the setting's path -> the text. What cannot be read
 // is told in `problems`.
 std::map<std::string, std::string> named_files(const boost::json::object& settings, std::string_view section, std::vector<std::string>& problems);
+
+// What the configuration says to a service, and the files that it names there.
+boost::json::object settings_of(const ServiceRow& row, const services::config::Configuration& configuration);
+std::map<std::string, std::string> files_of(const ServiceRow& row, const boost::json::object& settings, std::vector<std::string>& problems);
 
 std::span<const ServiceRow> all_services();
 // Null when there is none of that name.

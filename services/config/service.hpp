@@ -60,6 +60,7 @@ struct Service {
     //   ca.crt          roots of serving certificates        client-ca.crt   roots of client certificates
     //   serving.crt/key this service's server certificate    client.crt/key  this service's client certificate for the API
     //   files that the section names: the setting's path ("upstream.objects.password_file")
+    //   objects only: root-user, root-password
     //   kube only: service-account.key (ES256), kubelet-client.crt/key (API server -> kubelet)
     std::map<std::string, std::string> credentials;
     // Where the API server is (kubelet, discovery): "https://127.0.0.1:6443".

@@ -16,6 +16,8 @@ using hal::async::offload;
 namespace {
 
 constexpr std::int64_t ballast_bytes = 512 * 1024;
+// On the disk itself: room for the log of one checkpoint and the deletions before it.
+constexpr std::int64_t disk_ballast_bytes = 4 * 1024 * 1024;
 
 }  // namespace
 
@@ -26,6 +28,7 @@ std::unique_ptr<Store> Store::open(hal::async::Executor executor, Options option
 FileStore::FileStore(hal::async::Executor executor, Options options)
     : executor_(executor),
       options_(std::move(options)),
+      ballast_(options_.file.parent_path() / "ballast", disk_ballast_bytes),
       history_(options_.history_ring_max, options_.history_ring_bytes_max),
       tasks_(executor, "store"),
       stopping_(executor) {
@@ -33,6 +36,7 @@ FileStore::FileStore(hal::async::Executor executor, Options options)
     writer_ = std::make_unique<Database>(options_.file, hal::disk::Sqlite::Mode::writer);
     auto state = writer_->start();
     // Above the limit lies what deletions, reservations and compaction need when it is reached.
+    if (!ballast_.hold()) hal::log::warn("store", "the disk is nearly full: no room is kept for deletions");
     if (options_.disk_bytes_max > 0) writer_->limit_bytes(options_.disk_bytes_max + ballast_bytes);
     reader_ = std::make_unique<Database>(options_.file, hal::disk::Sqlite::Mode::reader);
     assigned_ = visible_ = durable_ = reserved_ = state.revision;
@@ -74,6 +78,10 @@ Task<Record> FileStore::write(Key key, ValueFor value_for, Revision expected, Du
         auto written = co_await write_relaxed(key, value_for, expected, is_erase);
         if (written) co_return std::move(*written);
         if (is_closed_) throw Error(Code::unavailable, "the store is closed");
+    }
+    if (!is_erase && is_ballast_given_) {
+        is_ballast_given_ = !co_await offload(writer_thread_, [this] { return ballast_.hold(); });
+        if (is_ballast_given_) throw Error(Code::exhausted, "the disk is full: deletions alone are stored until there is room");
     }
     if (!is_erase && is_full()) {
         // What was superseded meanwhile may make room.
@@ -165,6 +173,25 @@ Task<> FileStore::commit_queue() {
     is_committing_ = false;
 }
 
+// The disk is full: what makes room is written into the ballast's, the rest of the batch fails with `full`. False when that
+// was no help. On the writer's thread.
+bool FileStore::commit_erasures(const std::vector<Change>& relaxed, const std::vector<Write*>& writes, Revision reserved, const Error& full) {
+    std::vector<Write*> erasures;
+    for (auto* write : writes) {
+        write->failure.reset();
+        if (write->is_erase) erasures.push_back(write);
+    }
+    if (erasures.empty()) return false;
+    try {
+        writer_->commit(relaxed, erasures, reserved);
+    } catch (const Error&) {
+        return false;
+    }
+    for (auto* write : writes)
+        if (!write->is_erase) write->failure = full;
+    return true;
+}
+
 // One transaction for a batch and the relaxed writes before it. The failure that refused all of it, or nothing.
 Task<std::optional<Error>> FileStore::commit(std::vector<std::shared_ptr<Pending>>& batch) {
     // Of several relaxed writes of one key only the last goes to the disk.
@@ -184,20 +211,26 @@ Task<std::optional<Error>> FileStore::commit(std::vector<std::shared_ptr<Pending
     const Revision reserved = reserves ? assigned_ + options_.reserve : 0;
     const Revision durable = writes.empty() ? visible_ : writes.back()->revision;
     const Revision compacted = compacted_;
+    const bool was_ballast_given = is_ballast_given_;
     struct Outcome {
         std::optional<Error> failure;
         Revision compacted = 0;
         std::int64_t bytes = 0;
+        bool is_ballast_given = false;
     };
     const bool has_rows = !writes.empty() || !relaxed.empty();
     auto outcome = co_await offload(writer_thread_, [&] {
         Outcome result;
         result.compacted = compacted;
+        result.is_ballast_given = was_ballast_given;
         try {
             if (has_rows) writer_->commit(relaxed, writes, reserved);
         } catch (const Error& error) {
-            result.failure = error;
-            return result;
+            result.is_ballast_given = error.code() == Code::exhausted && (ballast_.give_up() || result.is_ballast_given);
+            if (!result.is_ballast_given || !commit_erasures(relaxed, writes, reserved, error)) {
+                result.failure = error;
+                return result;
+            }
         }
         // A transaction of its own: when it fails, what was committed above still is.
         try {
@@ -206,9 +239,11 @@ Task<std::optional<Error>> FileStore::commit(std::vector<std::shared_ptr<Pending
             hal::log::warn("store", "compaction: {}", error.what());
         }
         result.bytes = writer_->used_bytes();
+        if (ballast_.hold()) result.is_ballast_given = false;  // one system call as long as it is there
         return result;
     });
     compacted_ = outcome.compacted;
+    is_ballast_given_ = outcome.is_ballast_given;
     if (outcome.failure) {
         for (auto* write : writes) write->failure.reset();
         co_return std::move(outcome.failure);

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "hal/async/pool.hpp"
+#include "hal/disk/ballast.hpp"
 #include "services/kube/store/database.hpp"
 #include "services/kube/store/history.hpp"
 
@@ -72,6 +73,7 @@ private:
     Task<> enqueue(std::shared_ptr<Pending> pending);
     Task<> commit_queue();
     Task<std::optional<hal::Error>> commit(std::vector<std::shared_ptr<Pending>>& batch);
+    bool commit_erasures(const std::vector<Change>& relaxed, const std::vector<Write*>& writes, Revision reserved, const hal::Error& full);
     Task<> maintain();
     [[nodiscard]] bool is_full() const;
     void publish(Change change);
@@ -83,6 +85,7 @@ private:
     hal::async::Executor executor_;
     Options options_;
     std::unique_ptr<Database> writer_;
+    hal::disk::Ballast ballast_;
     std::unique_ptr<Database> reader_;
 
     Revision assigned_ = 0;   // the last revision given to a write
@@ -94,6 +97,7 @@ private:
 
     std::deque<std::shared_ptr<Pending>> queue_;  // shared with the waiting writer, which may be cancelled
     bool is_committing_ = false;
+    bool is_ballast_given_ = false;  // the disk was full, and has not had room for it since
     bool is_closed_ = false;
     std::vector<Change> relaxed_;
     std::size_t relaxed_bytes_ = 0;

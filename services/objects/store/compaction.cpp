@@ -208,10 +208,9 @@ Task<> Store::State::upkeep() {
     for (;;) {
         co_await segments_changed.wait();
         segments_changed.clear();
-        (void)is_full();
-        const auto share = counted.is_full ? live_share_full : live_share_usual;
         std::optional<hal::Error> failure;
         try {
+            const auto share = is_full() ? live_share_full : live_share_usual;
             auto lock = co_await locks.take("compaction");
             for (const auto number : compactable(share))
                 if (!stuck.contains(number)) co_await compact_segment(number);

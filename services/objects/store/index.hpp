@@ -83,7 +83,7 @@ public:
     // Makes it where there is none, or where it is of another version or damaged (the log is then read from its start).
     static IndexWriter open(const std::filesystem::path& file, std::size_t cache_bytes);
 
-    [[nodiscard]] Position position();        // every record before it is applied
+    [[nodiscard]] Position position();        // every record before it is applied; the one there may be applied again
     [[nodiscard]] std::uint64_t sequence();   // the largest one seen
     [[nodiscard]] bool was_closed_cleanly();
     std::vector<std::pair<Position, BucketRecord>> buckets();
@@ -91,7 +91,8 @@ public:
     std::map<std::uint32_t, std::int64_t> live();
     std::uint64_t uploads();
 
-    // Applies changes in the order of the log; afterwards everything before `end` is applied.
+    // Applies changes in the order of the log; afterwards everything before `end` is applied. To apply the newest one again
+    // changes nothing.
     Applied apply(std::span<const Change* const> changes, Position end);
     // Drops what belongs to no bucket or upload, once the whole log has been read: an old segment may hold such records.
     void drop_strays();

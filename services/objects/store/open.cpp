@@ -49,7 +49,7 @@ Task<> Store::State::start() {
         sequence = indexed_sequence = index->sequence();
         reader = IndexReader::open(file, options.index_cache_bytes);
     });
-    if (replayed) hal::log::info("objects", "{} records were read from the log into the index", replayed);
+    if (replayed > 1) hal::log::info("objects", "{} records were read from the log into the index", replayed);
     tasks.spawn("settle", settle());
     tasks.spawn("index", index_batches());
     if (!was_clean) upkeep_tasks.spawn("sweep", sweep_orphans());

@@ -155,12 +155,13 @@ Task<> Store::State::index_batches() {
             applying.push_back(std::move(queue.front()));
             queue.pop_front();
         }
-        const auto end = queue.empty() ? log->end() : queue.front()->change.position;
+        // The last one is read again at the next start, which does no harm: what lies behind it may never become durable.
         std::optional<Applied> done;
+        if (changes.empty()) done.emplace().uploads = uploads_open;
         while (!done) {
             std::optional<hal::Error> failure;
             try {
-                done = co_await hal::async::offload(index_pool, [this, &changes, end] { return index->apply(changes, end); });
+                done = co_await hal::async::offload(index_pool, [this, &changes] { return index->apply(changes, changes.back()->position); });
             } catch (const hal::Error& e) {
                 if (e.code() == hal::Code::cancelled) throw;
                 failure = e;

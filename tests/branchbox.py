@@ -20,6 +20,7 @@ TREE = os.path.dirname(HERE)
 BINARY = os.environ.get("BRANCHBOX", os.path.join(TREE, "build/release/branchbox"))
 READY_S = 20
 STOP_S = 10
+STATUS_S = 10
 CONFIG = "apiVersion: branchbox/v1\nsite: testing\nkube:\n  node_monitor_grace_period: 24h\n"
 
 
@@ -140,7 +141,7 @@ class Appliance(Kube):
         return [self.binary, "run", "--root", self.root, "--config", self.config]
 
     def status(self):
-        done = subprocess.run([self.binary, "status", "-o", "json", "--root", self.root], capture_output=True, text=True, timeout=10)
+        done = subprocess.run([self.binary, "status", "-o", "json", "--root", self.root], capture_output=True, text=True, timeout=STATUS_S)
         return json.loads(done.stdout) if done.stdout.startswith("{") else {}
 
     def pid_of(self, service):

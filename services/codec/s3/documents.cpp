@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "services/codec/s3/policy.hpp"
 #include "services/codec/xml/writer.hpp"
 
 namespace services::codec::s3 {
@@ -69,19 +70,41 @@ Expected<std::vector<CompletedPart>> completed_parts(std::string body) {
     return parts;
 }
 
-Expected<Versioning> versioning_configuration(std::string body) {
-    const auto document = xml_document(std::move(body), "VersioningConfiguration");
-    if (!document) return std::unexpected(document.error());
-    const auto status = document->root().child_text("Status");
-    if (status == "Enabled") return Versioning::enabled;
-    if (status == "Suspended") return Versioning::suspended;
-    return refuse("IllegalVersioningConfigurationException", 400, "The versioning configuration specified in the request is invalid.");
+bool VersioningConfiguration::excludes(std::string_view key) const {
+    if (excludes_folders && key.ends_with('/')) return true;
+    return std::ranges::any_of(excluded_prefixes, [&](const auto& prefix) { return wildcard_matches(prefix + "*", key); });
 }
 
-std::string versioning_xml(Versioning versioning) {
+Expected<VersioningConfiguration> versioning_configuration(std::string body) {
+    const auto document = xml_document(std::move(body), "VersioningConfiguration");
+    if (!document) return std::unexpected(document.error());
+    const auto refused = [](std::string message) { return refuse("IllegalVersioningConfigurationException", 400, std::move(message)); };
+    VersioningConfiguration configuration;
+    const auto root = document->root();
+    const auto status = root.child_text("Status");
+    if (status != "Enabled" && status != "Suspended") return refused("The versioning configuration specified in the request is invalid.");
+    configuration.status = status == "Enabled" ? Versioning::enabled : Versioning::suspended;
+    configuration.excludes_folders = root.child_text("ExcludeFolders") == "true";
+    for (auto element = root.first(); element; element = element.next())
+        if (element.name() == "ExcludedPrefixes")
+            for (auto prefix = element.first(); prefix; prefix = prefix.next())
+                if (prefix.name() == "Prefix") configuration.excluded_prefixes.emplace_back(prefix.text());
+    if (configuration.status != Versioning::enabled && configuration.has_exclusions())
+        return refused("excluded prefixes extension supported only when versioning is enabled");
+    if (configuration.excluded_prefixes.size() > excluded_prefixes_max) return refused("too many excluded prefixes");
+    return configuration;
+}
+
+std::string versioning_xml(const VersioningConfiguration& versioning) {
     xml::Writer writer;
     writer.open("VersioningConfiguration", "xmlns", xmlns);
-    if (versioning != Versioning::never) writer.element("Status", versioning == Versioning::enabled ? "Enabled" : "Suspended");
+    if (versioning.status != Versioning::never) writer.element("Status", versioning.status == Versioning::enabled ? "Enabled" : "Suspended");
+    for (const auto& prefix : versioning.excluded_prefixes) {
+        writer.open("ExcludedPrefixes");
+        writer.element("Prefix", prefix);
+        writer.close();
+    }
+    if (versioning.excludes_folders) writer.element("ExcludeFolders", true);
     writer.close();
     return writer.finish();
 }

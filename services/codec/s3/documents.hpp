@@ -19,6 +19,7 @@ namespace services::codec::s3 {
 
 inline constexpr std::size_t delete_objects_max = 1000;
 inline constexpr unsigned part_number_max = 10'000;
+inline constexpr std::size_t excluded_prefixes_max = 10;
 
 Refusal malformed_xml();  // MalformedXML with S3's sentence
 
@@ -45,8 +46,17 @@ struct CompletedPart {
 Expected<std::vector<CompletedPart>> completed_parts(std::string body);
 
 enum class Versioning : std::uint8_t { never, enabled, suspended };
-Expected<Versioning> versioning_configuration(std::string body);
-std::string versioning_xml(Versioning versioning);
+struct VersioningConfiguration {
+    Versioning status = Versioning::never;
+    // MinIO's extension: keys under these prefixes ('*' and '?' match) and, if asked for, keys that end with '/' are kept as
+    // in a suspended bucket.
+    std::vector<std::string> excluded_prefixes;
+    bool excludes_folders = false;
+    [[nodiscard]] bool has_exclusions() const { return excludes_folders || !excluded_prefixes.empty(); }
+    [[nodiscard]] bool excludes(std::string_view key) const;
+};
+Expected<VersioningConfiguration> versioning_configuration(std::string body);
+std::string versioning_xml(const VersioningConfiguration& versioning);
 
 // The LocationConstraint of CreateBucketConfiguration; "" for an empty body.
 Expected<std::string> create_bucket_location(std::string body);

@@ -91,7 +91,10 @@ s3::Versioning shown(store::Versioning versioning) {
 
 Task<Answer> get_configuration(Api& api, Call& call) {
     const auto* bucket = api.store.bucket(call.address.bucket);
-    if (call.row->operation == get_versioning) co_return xml_response(s3::versioning_xml(shown(bucket->versioning)));
+    if (call.row->operation == get_versioning) {
+        const auto exclusions = bucket->configuration.find("versioning");
+        co_return xml_response(exclusions != bucket->configuration.end() ? exclusions->second : s3::versioning_xml({shown(bucket->versioning), {}, false}));
+    }
     const auto* row = row_of(call.row->operation);
     const auto it = bucket->configuration.find(row->key);
     if (it == bucket->configuration.end()) {
@@ -109,9 +112,15 @@ Task<Answer> put_configuration(Api& api, Call& call) {
     if (call.row->operation == put_versioning) {
         auto versioning = s3::versioning_configuration(std::move(*text));
         if (!versioning) co_return std::unexpected(std::move(versioning.error()));
-        if (*versioning == s3::Versioning::never) co_return refused(Problem::malformed_xml);
-        auto set = co_await api.store.set_versioning(call.address.bucket,
-                                                     *versioning == s3::Versioning::enabled ? store::Versioning::enabled : store::Versioning::suspended);
+        const auto* bucket = api.store.bucket(call.address.bucket);
+        if (!bucket) co_return refused(Problem::no_such_bucket);
+        // Exclusions first: until versioning is on they say nothing.
+        if (versioning->has_exclusions() || bucket->configuration.contains("versioning")) {
+            auto kept = co_await api.store.configure(call.address.bucket, "versioning", versioning->has_exclusions() ? s3::versioning_xml(*versioning) : "");
+            if (!kept) co_return refused(kept.error());
+        }
+        auto set = co_await api.store.set_versioning(
+            call.address.bucket, versioning->status == s3::Versioning::enabled ? store::Versioning::enabled : store::Versioning::suspended);
         if (!set) co_return refused(set.error());
         co_return empty_response(200);
     }

@@ -44,6 +44,10 @@ void Store::State::learn_bucket(const BucketRecord& record, Position position) {
     state->bucket.versioning = static_cast<Versioning>(record.versioning);
     state->bucket.quota_bytes = record.quota_bytes;
     state->bucket.configuration = {record.configuration.begin(), record.configuration.end()};
+    const auto versioning = state->bucket.configuration.find("versioning");
+    const bool has_exclusions = versioning != state->bucket.configuration.end();
+    state->versioning = has_exclusions ? codec::s3::versioning_configuration(versioning->second).value_or(codec::s3::VersioningConfiguration())
+                                       : codec::s3::VersioningConfiguration();
     state->sequence = record.sequence;
     state->position = position;
     buckets_by_id[record.id] = state.get();

@@ -46,7 +46,7 @@ PutRecord Store::State::new_record(const BucketState& bucket, std::string key) {
     record.sequence = record.order = ++sequence;
     record.bucket = bucket.bucket.id;
     record.key = std::move(key);
-    if (bucket.bucket.versioning == Versioning::enabled) record.version = new_version();
+    if (bucket.bucket.versioning == Versioning::enabled && !bucket.versioning.excludes(record.key)) record.version = new_version();
     record.modified = now();
     return record;
 }

@@ -14,6 +14,7 @@
 #include <unordered_set>
 
 #include "hal/base/error.hpp"
+#include "services/codec/s3/documents.hpp"
 #include "services/objects/store/index.hpp"
 #include "services/objects/store/part_file.hpp"
 #include "services/objects/store/store.hpp"
@@ -27,6 +28,7 @@ struct BucketState {
     std::size_t users = 0;        // changes under way
     bool is_closing = false;      // about to be removed, if it is empty
     std::int64_t unindexed_bytes = 0;
+    codec::s3::VersioningConfiguration versioning;  // which keys are left out
 };
 
 // A bucket in use by a change; it cannot go meanwhile.

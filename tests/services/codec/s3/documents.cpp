@@ -61,9 +61,9 @@ TEST_CASE("a Complete lists its parts in rising order") {
 }
 
 TEST_CASE("versioning, location and encryption are read and written") {
-    CHECK(*versioning_configuration(versioning_xml(Versioning::enabled)) == Versioning::enabled);
-    CHECK(*versioning_configuration(versioning_xml(Versioning::suspended)) == Versioning::suspended);
-    CHECK(versioning_xml(Versioning::never).ends_with("<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></VersioningConfiguration>"));
+    CHECK(versioning_configuration(versioning_xml({Versioning::enabled, {}, false}))->status == Versioning::enabled);
+    CHECK(versioning_configuration(versioning_xml({Versioning::suspended, {}, false}))->status == Versioning::suspended);
+    CHECK(versioning_xml({}).ends_with("<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></VersioningConfiguration>"));
     CHECK(code_of(versioning_configuration("<VersioningConfiguration><Status>On</Status></VersioningConfiguration>")) ==
           "IllegalVersioningConfigurationException");
     CHECK(create_bucket_location("\n")->empty());
@@ -73,6 +73,20 @@ TEST_CASE("versioning, location and encryption are read and written") {
     CHECK(bucket_encryption(bucket_encryption_xml({"aws:kms", "k"}))->kms_key_id == "k");
     CHECK(code_of(bucket_encryption(bucket_encryption_xml({"DES", ""}))) == "MalformedXML");
     CHECK(code_of(bucket_encryption("<ServerSideEncryptionConfiguration/>")) == "MalformedXML");
+}
+
+TEST_CASE("keys may be left out of versioning, by prefix and as folders") {
+    const auto read = versioning_configuration(versioning_xml({Versioning::enabled, {"tmp/", "*/_work"}, true}));
+    REQUIRE(read);
+    CHECK(read->excludes("tmp/a"));
+    CHECK(read->excludes("x/_work/b"));
+    CHECK(read->excludes("folder/"));
+    CHECK_FALSE(read->excludes("a/tmp"));
+    CHECK_FALSE(VersioningConfiguration().excludes("folder/"));
+    const std::string refusal = "IllegalVersioningConfigurationException";
+    CHECK(code_of(versioning_configuration(versioning_xml({Versioning::suspended, {"tmp/"}, false}))) == refusal);
+    CHECK(code_of(versioning_configuration(versioning_xml({Versioning::enabled, std::vector<std::string>(10, "a"), false}))) == "ok");
+    CHECK(code_of(versioning_configuration(versioning_xml({Versioning::enabled, std::vector<std::string>(11, "a"), false}))) == refusal);
 }
 
 TEST_CASE("tags come sorted from XML and from the header, and keep S3's rules") {

@@ -88,6 +88,22 @@ Task<> expect_versions(Store& store) {
     CHECK(store.bucket("v")->statistics.objects == 0);
 }
 
+Task<> excluded(Store& store) {
+    co_await store.create_bucket("x");
+    co_await store.set_versioning("x", Versioning::enabled);
+    co_await store.configure("x", "versioning",
+                             "<VersioningConfiguration><Status>Enabled</Status><ExcludedPrefixes><Prefix>tmp/</Prefix></ExcludedPrefixes></VersioningConfiguration>");
+    co_await put(store, "x", "tmp/k", "one");
+}
+
+Task<> expect_excluded(Store& store) {
+    CHECK((co_await put(store, "x", "tmp/k", "two"))->version == "null");
+    CHECK((co_await put(store, "x", "k", "one"))->version != "null");
+    CHECK(co_await keys(store, {.bucket = "x", .prefix = "tmp/", .with_versions = true}) == "tmp/k ");
+    co_await store.configure("x", "versioning", "");
+    CHECK((co_await put(store, "x", "tmp/k", "three"))->version != "null");
+}
+
 Task<> conditions(Store& store) {
     co_await store.create_bucket("b");
     Put fresh{.etag = "1", .conditions = {.if_none_match_any = true}};
@@ -201,6 +217,12 @@ TEST_CASE("versions, delete markers and the null version behave as S3's") {
     with_store(folder.path(), expect_versions);
     remove_index(folder.path());
     with_store(folder.path(), expect_versions);
+}
+
+TEST_CASE("keys left out of versioning have one version, also after a restart") {
+    Folder folder;
+    with_store(folder.path(), excluded);
+    with_store(folder.path(), expect_excluded);
 }
 
 TEST_CASE("conditions hold for what was acknowledged, indexed or not") {

@@ -86,7 +86,9 @@ Task<EntryPtr> Store::State::append(AnyRecord record, std::string data, Holding 
         entry->overlay_key = lock_name(put->bucket, put->key);
     } else {
         entry->change.body = std::move(body);
-        if (const auto* removal = std::get_if<RemoveRecord>(&record)) entry->overlay_key = lock_name(removal->bucket, removal->key);
+        // A tombstone that compaction writes again comes without the key's lock: it says nothing about what there is now.
+        const auto* removal = std::get_if<RemoveRecord>(&record);
+        if (removal && holding.lock) entry->overlay_key = lock_name(removal->bucket, removal->key);
     }
     entry->change.record = std::move(record);
     entry->lock = std::move(holding.lock);

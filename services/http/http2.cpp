@@ -79,7 +79,6 @@ public:
         nghttp2_option* option = nullptr;
         if (nghttp2_option_new(&option) != 0) throw Error(Code::exhausted, "no memory for an HTTP/2 connection");
         nghttp2_option_set_no_auto_window_update(option, 1);
-        nghttp2_option_set_no_closed_streams(option, 1);
         // Our own allowance is smaller, and says what it was.
         nghttp2_option_set_stream_reset_rate_limit(option, 1'000'000, 1'000'000);
         const auto failure = nghttp2_session_server_new2(&session_, callbacks(), this, option);
@@ -106,7 +105,7 @@ private:
     void received_data(std::int32_t id, std::string_view bytes);
     void sent(const nghttp2_frame& frame);
     void closed(std::int32_t id);
-    int append_data(const nghttp2_frame& frame, const std::uint8_t* head, std::size_t size, Http2Stream& stream);
+    int append_data(const std::uint8_t* head, std::size_t size, Http2Stream& stream);
     StreamPtr find(std::int32_t id) const {
         const auto found = streams_.find(id);
         return found == streams_.end() ? nullptr : found->second;
@@ -175,8 +174,8 @@ nghttp2_session_callbacks* Session::callbacks() {
             static_cast<Session*>(self)->closed(id);
             return 0;
         });
-        nghttp2_session_callbacks_set_send_data_callback(made, [](nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size, nghttp2_data_source* source, void* self) {
-            return static_cast<Session*>(self)->append_data(*frame, head, size, *static_cast<Http2Stream*>(source->ptr));
+        nghttp2_session_callbacks_set_send_data_callback(made, [](nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t size, nghttp2_data_source* source, void* self) {
+            return static_cast<Session*>(self)->append_data(head, size, *static_cast<Http2Stream*>(source->ptr));
         });
         return made;
     }();
@@ -193,9 +192,6 @@ void Session::begin_request(std::int32_t id) {
     stream->piece_time_max = parts_.limits.write_time_max;
     stream->request.peer = parts_.peer;
     streams_.emplace(id, std::move(stream));
-    // All are equal and take turns, whatever the client would like (RFC 9218 4.2).
-    const nghttp2_extpri equal{NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-    nghttp2_session_change_extpri_stream_priority(session_, id, &equal, 1);
 }
 
 void Session::add_field(Http2Stream& stream, std::string_view name, std::string_view value) {
@@ -312,7 +308,7 @@ void Session::sent(const nghttp2_frame& frame) {
     if (stream && !stream->has_whole_body) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
 }
 
-int Session::append_data(const nghttp2_frame& frame, const std::uint8_t* head, std::size_t size, Http2Stream& stream) {
+int Session::append_data(const std::uint8_t* head, std::size_t size, Http2Stream& stream) {
     if (writing_.size() >= write_bytes) return NGHTTP2_ERR_WOULDBLOCK;
     constexpr std::size_t head_bytes = 9;  // RFC 9113 4.1; nothing is padded
     writing_.append(reinterpret_cast<const char*>(head), head_bytes);
@@ -324,7 +320,6 @@ int Session::append_data(const nghttp2_frame& frame, const std::uint8_t* head, s
         stream.outgoing_sent = 0;
         stream.drained.set();
     }
-    static_cast<void>(frame);
     return 0;
 }
 
@@ -402,7 +397,6 @@ Task<> Session::serve(Watchdog& watchdog) {
         nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(limits.streams_max)},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window_bytes},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.header_bytes_max)},
-        nghttp2_settings_entry{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
     nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, connection_window_bytes);

@@ -36,7 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     (void)delete_request(body);
     (void)completed_parts(body);
-    (void)versioning_configuration(body);
+    if (const auto versioning = versioning_configuration(body)) {
+        (void)versioning->excludes("a/b/");
+        if (!versioning_configuration(versioning_xml(*versioning))) std::abort();
+    }
     (void)create_bucket_location(body);
     (void)bucket_encryption(body);
     if (const auto tags = tags_from_xml(body, bucket_tags_max))

@@ -19,7 +19,7 @@ struct Transfers::Watch {
 };
 
 Transfers::Transfers(hal::async::Executor executor, const Curl& curl, Relays& relays, Class which)
-    : executor_(executor), curl_(curl), relays_(relays), which_(which), multi_(curl.multi_init()), timer_(executor) {
+    : executor_(executor), curl_(curl), relays_(relays), which_(which), multi_(curl.multi_init()), timer_(executor), poke_(executor) {
     if (!multi_) throw hal::Error(hal::Code::exhausted, "libcurl: no memory");
     curl_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Transfers::on_socket);
     curl_.multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
@@ -41,8 +41,9 @@ void Transfers::add(CURL* easy) {
 void Transfers::remove(CURL* easy) { curl_.multi_remove_handle(multi_, easy); }
 
 void Transfers::poke() {
-    timer_.expires_after({});
-    timer_.async_wait([this](const boost::system::error_code& failure) {
+    // Not by libcurl's own timer: it would not be told of again what that waits for.
+    poke_.expires_after({});
+    poke_.async_wait([this](const boost::system::error_code& failure) {
         if (!failure) act(CURL_SOCKET_TIMEOUT, 0);
     });
 }

@@ -53,7 +53,7 @@ private:
     Class which_;
     CURLM* multi_;
     std::map<curl_socket_t, std::shared_ptr<Watch>> watches_;  // shared with the waits under way
-    boost::asio::steady_timer timer_;
+    boost::asio::steady_timer timer_, poke_;
 };
 
 }  // namespace services::uplink

@@ -16,6 +16,7 @@ HIDDEN = ((r"boost/beast", r"services/http/[^/]*\.cpp$", "Beast is seen by servi
           (r"spdlog/", r"hal/base/log\.cpp$", "spdlog is seen by hal/base/log.cpp alone"),
           (r"fmt/", r"hal/base/log\.cpp$", "fmt is seen by hal/base/log.cpp alone"),
           (r"mbedtls/", r"hal/|tests/", "mbedTLS stays behind hal"),
+          (r"curl/", r"services/uplink/[^/]*$", "libcurl is seen by services/uplink alone"),
           (r"sqlite3\.h", r"hal/disk/|tests/", "SQLite stays behind hal/disk"))
 
 # Built from pieces, so that this file does not break its own rule.

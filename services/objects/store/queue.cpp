@@ -101,7 +101,23 @@ Task<EntryPtr> Store::State::append(AnyRecord record, std::string data, Holding 
     co_return entry;
 }
 
+namespace {
+
+Task<bool> asked(hal::disk::Log& log, Position position) {
+    try {
+        co_await log.committed(position);
+    } catch (const hal::Error& e) {
+        if (e.code() == hal::Code::cancelled) throw;
+        co_return false;
+    }
+    co_return true;
+}
+
+}  // namespace
+
 Task<> Store::State::committed(EntryPtr entry) {
+    // Asking the log at once makes the group that takes the record be synced; the answer is settle()'s.
+    if (entry->fate == Entry::Fate::unknown) (void)co_await asked(*log, entry->change.position);
     if (entry->fate == Entry::Fate::unknown) co_await entry->settled.wait();
     if (entry->failure) throw hal::Error(*entry->failure);
 }

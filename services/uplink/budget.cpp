@@ -21,12 +21,12 @@ void Budget::set_rate(std::optional<std::uint64_t> bytes_per_second, bool only_a
     rate_ = bytes_per_second;
     // 20 ms of the rate: small enough that classes alternate, large enough that a fast line costs few turns.
     grant_bytes_ = rate_ ? std::clamp(*rate_ / 50 / segment_bytes * segment_bytes, segment_bytes, grant_bytes_max) : grant_bytes_max;
-    tokens_ = std::clamp(tokens_, -static_cast<double>(grant_bytes_), static_cast<double>(grant_bytes_));
+    tokens_ = std::clamp(tokens_, -static_cast<double>(grant_bytes_), static_cast<double>(burst_bytes()));
 }
 
 void Budget::refill(hal::SteadyTime now) {
     if (now > filled_ && rate_)
-        tokens_ = std::min(static_cast<double>(grant_bytes_), tokens_ + seconds_of(now - filled_) * static_cast<double>(*rate_));
+        tokens_ = std::min(static_cast<double>(burst_bytes()), tokens_ + seconds_of(now - filled_) * static_cast<double>(*rate_));
     filled_ = std::max(filled_, now);
 }
 

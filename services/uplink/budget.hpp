@@ -1,11 +1,13 @@
 // How fast bytes may leave, and whose turn it is: a token bucket, and shares between classes.
 //
 // Pure: time comes in as an argument, waiting is the Shaper's. A grant may put the bucket into debt by less than one grant,
-// which the next one waits for: over any stretch of time what left differs from rate * time by at most two grants. Alerts go
+// which the next one waits for; what was not used is kept for a quarter of a second (two grants at least), so that a loop
+// that is late loses nothing. Over any stretch of time what leaves is at most rate * time and that much. Alerts go
 // first; the other classes take turns by start-time fair queueing: a class that wants nothing gives its share to the others
 // and saves nothing up (but for `credit_grants` grants, so that a busy class whose next bytes are a moment late loses nothing).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <chrono>
@@ -35,6 +37,8 @@ public:
     // Bytes a second; none: no limit. `only_alerts`: a cap is reached.
     void set_rate(std::optional<std::uint64_t> bytes_per_second, bool only_alerts, hal::SteadyTime now);
     [[nodiscard]] std::optional<std::uint64_t> rate() const { return rate_; }
+    // What may leave at once after a pause.
+    [[nodiscard]] std::uint64_t burst_bytes() const { return std::max(2 * grant_bytes_, rate_.value_or(0) / 4); }
     // The most that one grant may be.
     [[nodiscard]] std::uint64_t grant_bytes() const { return grant_bytes_; }
     // Whose turn it is among those that want to send; none: nobody may at this moment.

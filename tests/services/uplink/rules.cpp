@@ -83,12 +83,24 @@ TEST_CASE("the share of a class that wants nothing goes to the others, and it sa
     CHECK(static_cast<double>(both[1]) / static_cast<double>(sum(both)) == Catch::Approx(40.0 / 48).margin(0.01));
 }
 
-TEST_CASE("an idle bucket does not grow beyond one grant") {
+TEST_CASE("an idle bucket does not grow beyond a quarter of a second") {
     Budget budget(shares_by_default, start);
     budget.set_rate(32'000, false, start);
     auto now = start + 24h;
     const auto sent = send_for(budget, wanting({Class::bulk}), now, 1s);
-    CHECK(sum(sent) <= 32'000 + 2 * budget.grant_bytes());
+    CHECK(sum(sent) <= 32'000 + budget.burst_bytes() + budget.grant_bytes());
+}
+
+TEST_CASE("a loop that is late by less than a quarter of a second loses nothing of its rate") {
+    Budget budget(shares_by_default, start);
+    budget.set_rate(32'000, false, start);
+    std::uint64_t sent = 0;
+    for (auto now = start; now < start + 60s; now += 200ms)
+        while (const auto turn = budget.next(wanting({Class::queue, Class::bulk}), now)) {
+            budget.take(*turn, budget.grant_bytes());
+            sent += budget.grant_bytes();
+        }
+    CHECK(static_cast<double>(sent) == Catch::Approx(60 * 32'000).epsilon(0.005));
 }
 
 TEST_CASE("when a cap is reached alerts alone may leave") {

@@ -559,8 +559,7 @@ Task<> Log::remove(std::vector<std::uint32_t> numbers) {
 }
 
 void Log::seal() {
-    auto& core = *state_->core;
-    core.seal_wanted = core.tail_segment != 0 && core.tail_seal.records > 0;
+    state_->core->seal_wanted = state_->core->tail_segment != 0 && state_->core->tail_seal.records > 0;
 }
 
 Position Log::begin() const {
@@ -580,8 +579,8 @@ std::uint64_t Log::bytes() const {
 std::uint64_t Log::reserved_bytes() const {
     const auto& core = *state_->core;
     if (core.tail_segment == 0 || core.seal_wanted || !core.segments.contains(core.tail_segment)) return 0;
-    const std::uint64_t used = std::uint64_t{core.tail_offset} + format::seal_bytes + format::frame_bytes;
-    return core.tail_capacity > used ? core.tail_capacity - used : 0;
+    const auto used = std::min<std::uint64_t>(core.tail_offset + format::seal_bytes + format::frame_bytes, core.tail_capacity);
+    return core.tail_capacity - used;
 }
 
 LogStatistics Log::statistics() const {
@@ -593,10 +592,9 @@ LogStatistics Log::statistics() const {
 }
 
 Task<> Log::close() {
-    const auto core = state_->core;
     co_await sync();
-    core->is_closed = true;
-    core->timer.cancel();
+    state_->core->is_closed = true;
+    state_->core->timer.cancel();
 }
 
 }  // namespace hal::disk

@@ -91,6 +91,17 @@ function(branchbox_test)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
+# A program that a script of tests/bench drives.
+function(branchbox_bench)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)
+  set(name bench_${folder})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${arg_LINKS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
+endfunction()
+
 # The fuzz target of the current folder: libFuzzer with BRANCHBOX_FUZZ, else a plain main that replays corpus/.
 function(branchbox_fuzz)
   cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})

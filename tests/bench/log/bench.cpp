@@ -74,6 +74,7 @@ std::uint64_t to_log(const std::filesystem::path& folder, const std::string& bod
             if (failure) std::rethrow_exception(failure);
             --running;
         });
+    loop.restart();  // it had nothing left to do once the log was open
     while (running > 0) loop.run_one();
     return records;
 }

@@ -5,8 +5,8 @@
 namespace services::codec::s3 {
 
 std::string hmac(Checksum algorithm, std::string_view key, std::string_view text) {
-    constexpr std::size_t block_bytes = 64;  // of SHA-1 and SHA-256
-    char inner_pad[block_bytes], outer_pad[block_bytes];
+    const std::size_t block_bytes = algorithm == Checksum::sha512 ? 128 : 64;
+    char inner_pad[128], outer_pad[128];
     const std::string short_key = key.size() > block_bytes ? digest_of(algorithm, key) : std::string(key);
     for (std::size_t i = 0; i < block_bytes; ++i) {
         const char byte = i < short_key.size() ? short_key[i] : '\0';

@@ -8,7 +8,7 @@
 
 namespace services::codec::s3 {
 
-// The raw HMAC of `text` under `key`; `algorithm` is SHA-1 or SHA-256.
+// The raw HMAC of `text` under `key`; `algorithm` is SHA-1, SHA-256 or SHA-512.
 std::string hmac(Checksum algorithm, std::string_view key, std::string_view text);
 std::string sha256_hex(std::string_view text);
 

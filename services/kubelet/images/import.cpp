@@ -1,7 +1,9 @@
+// SHA-256 by OpenSSL's function of that name, deprecated though it is: EVP would link every cipher and curve, 3 MiB.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "services/kubelet/images/import.hpp"
 
 #include <boost/json/parse.hpp>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -27,22 +29,16 @@ namespace {
 
 class Sha256 {
 public:
-    Sha256() : context_(EVP_MD_CTX_new()) {
-        if (context_ == nullptr || EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) != 1)
-            throw Error(Code::internal, "SHA-256 could not be started");
-    }
-    ~Sha256() { EVP_MD_CTX_free(context_); }
-    Sha256(const Sha256&) = delete;
-    Sha256& operator=(const Sha256&) = delete;
-    void add(std::string_view bytes) { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
+    Sha256() { SHA256_Init(&context_); }
+    void add(std::string_view bytes) { SHA256_Update(&context_, bytes.data(), bytes.size()); }
     std::string digest() {
-        std::array<unsigned char, 32> out;
-        EVP_DigestFinal_ex(context_, out.data(), nullptr);
+        std::array<unsigned char, SHA256_DIGEST_LENGTH> out;
+        SHA256_Final(out.data(), &context_);
         return "sha256:" + hal::hex({reinterpret_cast<const char*>(out.data()), out.size()});
     }
 
 private:
-    EVP_MD_CTX* context_;
+    SHA256_CTX context_;
 };
 
 std::string digest_of(std::string_view bytes) {

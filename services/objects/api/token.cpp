@@ -3,12 +3,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-#include <array>
 
 #include "hal/base/bytes.hpp"
+#include "services/codec/s3/hmac.hpp"
 
 namespace services::objects::api {
 namespace {
@@ -17,12 +14,7 @@ namespace json = boost::json;
 
 constexpr std::size_t token_bytes_max = 4096;
 
-std::string hmac_sha512(std::string_view key, std::string_view text) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    ::HMAC(::EVP_sha512(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &size);
-    return {reinterpret_cast<const char*>(digest.data()), size};
-}
+std::string hmac_sha512(std::string_view key, std::string_view text) { return codec::s3::hmac(codec::s3::Checksum::sha512, key, text); }
 
 std::int64_t seconds_of(hal::WallTime time) { return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count(); }
 

@@ -22,12 +22,15 @@ Replicator::Replicator(hal::async::Executor executor, store::Store& store, Line&
       random_(std::move(random)),
       transfer_(store_, line_, settings_, clock_),
       woken_(executor),
-      transfers_(executor, "replication", transfers_max + 1) {}
+      backlog_changed_(executor),
+      transfers_(executor, "replication", 2 * transfers_max + 2) {}  // one that ends may be counted a moment longer
 
 Task<> Replicator::run() {
     // What the process before had under way may have arrived: it is asked for before it is sent again.
     for (const auto& entry : co_await store_.outbox(std::string(destination), 0, page_entries)) unsure_until_ = entry.sequence;
+    backlog_changed_.set();
     transfers_.spawn("outbox", watch_outbox());
+    transfers_.spawn("backlog", tell_backlog());
     std::exception_ptr failure;
     try {
         for (;;) {
@@ -55,10 +58,11 @@ Task<> Replicator::run() {
 
 Task<> Replicator::watch_outbox() {
     for (;;) {
+        // Nothing else is waited for here: what is added meanwhile would not be heard of.
         co_await store_.outbox_more();
         is_outbox_read_ = false;
         woken_.set();
-        co_await report();
+        backlog_changed_.set();
     }
 }
 
@@ -89,6 +93,14 @@ void Replicator::start_transfers() {
 Task<> Replicator::bring(store::OutboxEntry entry) {
     const auto sequence = entry.sequence;
     const auto name = entry.bucket + "/" + entry.key;
+    const struct Turn {
+        Replicator& replicator;
+        ~Turn() {
+            --replicator.running_;
+            replicator.backlog_changed_.set();
+            replicator.woken_.set();
+        }
+    } turn{*this};
     const bool may_be_there = sequence <= unsure_until_ || unsure_.contains(sequence);
     std::optional<Answer> answer;
     std::optional<Error> failure;
@@ -109,8 +121,6 @@ Task<> Replicator::bring(store::OutboxEntry entry) {
             failure = error;
         }
     }
-    --running_;
-    woken_.set();
     if (failure || answer->meaning == Meaning::not_now) {
         unsure_.insert(sequence);
         queue_.put_back(sequence);
@@ -128,7 +138,6 @@ Task<> Replicator::bring(store::OutboxEntry entry) {
     } else {
         co_await bury_or_wait(sequence, name, std::move(*answer));
     }
-    co_await report();
 }
 
 Task<> Replicator::bury_or_wait(std::uint64_t sequence, std::string name, Answer answer) {
@@ -151,7 +160,13 @@ void Replicator::pause(std::string why, std::chrono::milliseconds bound) {
     paused_until_ = now + std::chrono::milliseconds(static_cast<std::int64_t>(random_() * static_cast<double>(bound.count())));
 }
 
-Task<> Replicator::report() { co_await line_.report(co_await store_.backlog(std::string(destination))); }
+Task<> Replicator::tell_backlog() {
+    for (;;) {
+        co_await backlog_changed_.wait();
+        backlog_changed_.clear();
+        co_await line_.report(co_await store_.backlog(std::string(destination)));
+    }
+}
 
 Task<std::size_t> Replicator::redrive() {
     std::size_t count = 0;

@@ -47,7 +47,7 @@ private:
     void start_transfers();
     Task<> bury_or_wait(std::uint64_t sequence, std::string name, Answer answer);
     void pause(std::string why, std::chrono::milliseconds bound);
-    Task<> report();
+    Task<> tell_backlog();
 
     store::Store& store_;
     Line& line_;
@@ -57,6 +57,7 @@ private:
     Transfer transfer_;
     Queue queue_;
     hal::async::Event woken_;
+    hal::async::Event backlog_changed_;
     hal::async::TaskGroup transfers_;
     std::size_t running_ = 0;
     std::uint64_t unsure_until_ = 0;        // changes up to this one may have been under way when the process before ended

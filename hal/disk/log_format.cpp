@@ -26,10 +26,10 @@
 // Example: segment 1 of the log with identity 0x0102030405060708, one record "hello", type 7, version 1, at 4096:
 //
 //   0000  42 58 53 45 47 4d 4e 54  01 00 00 00 01 00 00 00   BXSEGMNT, format 1, segment 1
-//   0010  08 07 06 05 04 03 02 01  00 00 00 00 @HEADCRC@   identity, no marks, checksum
+//   0010  08 07 06 05 04 03 02 01  00 00 00 00 42 3d d7 1c               identity, no marks, checksum
 //   0800  the same again
 //   1000  42 58 52 31 05 00 00 00  00 10 00 00 07 01 00 00   BXR1, 5 bytes, group begins at 4096, type 7, version 1
-//   1010  @BODYCRC@ @FRAMECRC@  68 65 6c 6c 6f 00 00 00   checksums, hello, padding
+//   1010  4c bb 71 9a bd 6c 1c cd  68 65 6c 6c 6f 00 00 00   checksums, hello, padding
 #include "hal/disk/log_format.hpp"
 
 #include <algorithm>

@@ -42,17 +42,6 @@ void check(const LogOptions& options) {
         throw Error(Code::invalid, "a limit of the segment log is zero");
 }
 
-std::string told(const Damage& damage) {
-    return damage.path.string() + ": " + std::to_string(damage.bytes) + " bytes at " + std::to_string(damage.offset) + " are damaged: " + damage.what;
-}
-
-// What recovery found, a line for each of the first places.
-void tell(const std::filesystem::path& folder, const Recovery& recovery) {
-    for (const auto& damage : recovery.damage.first()) log::error("disk", "{}", told(damage));
-    if (recovery.damage.count() > recovery.damage.first().size()) log::error("disk", "{}: {} places are damaged", folder.string(), recovery.damage.count());
-    if (recovery.torn_bytes > 0) log::warn("disk", "{}: the last write was torn and is cut off", folder.string());
-}
-
 }  // namespace
 
 // What the loop knows. Shared with each job's completion, which may come after the log has gone.
@@ -310,6 +299,7 @@ void Core::wrote(WriteJob& job, const WriteResult&) {
 void Core::refuse(const WriteJob& job, const WriteResult& result) {
     const auto& failure = *result.failure;
     const auto number = job.chunk ? job.chunk->segment : written_end.segment;
+    log::error("disk", "{}: what was not durable is refused: {}", (folder / format::file_name(number)).string(), failure.what());
     if (const auto found = segments.find(number); found != segments.end()) {
         auto& info = found->second.info;
         info.is_active = false;
@@ -321,8 +311,6 @@ void Core::refuse(const WriteJob& job, const WriteResult& result) {
     if (!refusals.empty() && refusals.back().to == durable_end && refusals.back().code == failure.code()) {
         refusals.back().to = given;
     } else {
-        // Once, however many are refused until something is durable again.
-        log::error("disk", "{}: what was not durable is refused: {}", (folder / format::file_name(number)).string(), failure.what());
         if (refusals.size() == refusals_max) refusals.erase(refusals.begin());
         refusals.push_back({durable_end, given, failure.code(), failure.what()});
     }
@@ -362,8 +350,7 @@ void Core::arm() {
 void Core::note(const std::filesystem::path& path, std::uint32_t number, Damage found) {
     const Position at{number, static_cast<std::uint32_t>(found.offset)};
     found.path = path;
-    const auto line = told(found);
-    if (damage.add(at, std::move(found)) && damage.count() <= DamageList::damage_max) log::error("disk", "{}", line);
+    damage.add(at, std::move(found));
 }
 
 namespace {
@@ -431,7 +418,6 @@ Log::~Log() {
 Task<std::unique_ptr<Log>> Log::open(Disk& disk, async::Pool& readers, std::filesystem::path folder, LogOptions options) {
     check(options);
     auto recovery = co_await async::offload(readers, [&] { return recover(disk, folder, options); });
-    tell(folder, recovery);
     auto state = std::make_unique<State>();
     state->core = std::make_shared<Core>(co_await asio::this_coro::executor, disk, readers, std::move(folder), options, std::move(recovery));
     state->core->threads = &state->writer.threads();

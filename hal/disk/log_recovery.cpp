@@ -6,6 +6,7 @@
 
 #include "hal/base/bytes.hpp"
 #include "hal/base/error.hpp"
+#include "hal/base/log.hpp"
 
 namespace hal::disk {
 
@@ -144,7 +145,11 @@ void recover_last(Recovery& recovery, Segment& segment, std::unique_ptr<File> fi
     write_again(*file, std::min(last.group_begin, end), is_sealed ? end + format::seal_bytes : end);
     const bool is_full = std::uint64_t{end} + format::seal_bytes > size;
     if (!is_sealed && (is_torn || is_full)) {
-        if (is_torn) recovery.torn_bytes += size - end;
+        if (is_torn) {
+            const auto torn = size - end;
+            recovery.torn_bytes += torn;
+            log::warn("disk", "{}: cut at {}, where the last write was torn", segment.info.path.string(), end);
+        }
         const auto seal = format::encode_seal({segment.info.records, segment.body_bytes}, std::min(last.group_begin, end), segment.seed, end);
         const std::string_view part = seal;
         file->write_at(end, {&part, 1});
@@ -192,13 +197,14 @@ std::vector<Found> find_segments(Disk& disk, const std::filesystem::path& folder
 
 }  // namespace
 
-bool DamageList::add(Position at, Damage damage) {
+void DamageList::add(Position at, Damage damage) {
     const auto place = std::ranges::lower_bound(seen_, at.value());
-    if ((place != seen_.end() && *place == at.value()) || seen_.size() == damage_seen_max) return false;
+    if (place != seen_.end() && *place == at.value()) return;
+    if (seen_.size() == damage_seen_max) return;
     seen_.insert(place, at.value());
     ++count_;
+    log::error("disk", "{}: {} bytes at {} are damaged: {}", damage.path.string(), damage.bytes, damage.offset, damage.what);
     if (first_.size() < damage_max) first_.push_back(std::move(damage));
-    return true;
 }
 
 Recovery recover(Disk& disk, const std::filesystem::path& folder, const LogOptions& options) {

@@ -187,7 +187,7 @@ void ZeroFinder::feed(std::string_view bytes) {
 }
 
 Walk::Walk(File& file, std::uint32_t seed, std::uint32_t from, std::uint64_t limit, std::size_t window_bytes)
-    : file_(&file), seed_(seed), at_(Frame::padded(from)), limit_(limit), window_max_(std::max<std::size_t>(window_bytes, 4096)) {}
+    : file_(&file), seed_(seed), at_(Frame::padded(from)), limit_(limit / alignment * alignment), window_max_(std::max<std::size_t>(window_bytes, 4096)) {}
 
 // Bytes [offset, offset + size) as far as the file has them, size <= window_max_; valid until the next call.
 std::string_view Walk::view(std::uint64_t offset, std::size_t size) {

@@ -6,7 +6,6 @@
 
 #include "hal/base/bytes.hpp"
 #include "hal/base/error.hpp"
-#include "hal/base/log.hpp"
 
 namespace hal::disk {
 
@@ -24,7 +23,8 @@ std::string read_head(File& file) {
     return head;
 }
 
-std::uint64_t bounded_size(File& file) { return std::min(file.size(), segment_bytes_max); }
+// What is left over behind the last multiple of 8 holds no whole record.
+std::uint64_t bounded_size(File& file) { return std::min(file.size(), segment_bytes_max) / format::alignment * format::alignment; }
 
 void note_damage(Recovery& recovery, const Segment& segment, std::uint64_t offset, std::uint64_t bytes, std::string what) {
     recovery.damage.add({segment.info.number, static_cast<std::uint32_t>(offset)}, {segment.info.path, offset, bytes, std::move(what)});
@@ -145,11 +145,7 @@ void recover_last(Recovery& recovery, Segment& segment, std::unique_ptr<File> fi
     write_again(*file, std::min(last.group_begin, end), is_sealed ? end + format::seal_bytes : end);
     const bool is_full = std::uint64_t{end} + format::seal_bytes > size;
     if (!is_sealed && (is_torn || is_full)) {
-        if (is_torn) {
-            const auto torn = size - end;
-            recovery.torn_bytes += torn;
-            log::warn("disk", "{}: cut at {}, where the last write was torn", segment.info.path.string(), end);
-        }
+        if (is_torn) recovery.torn_bytes += size - end;
         const auto seal = format::encode_seal({segment.info.records, segment.body_bytes}, std::min(last.group_begin, end), segment.seed, end);
         const std::string_view part = seal;
         file->write_at(end, {&part, 1});
@@ -197,14 +193,13 @@ std::vector<Found> find_segments(Disk& disk, const std::filesystem::path& folder
 
 }  // namespace
 
-void DamageList::add(Position at, Damage damage) {
+bool DamageList::add(Position at, Damage damage) {
     const auto place = std::ranges::lower_bound(seen_, at.value());
-    if (place != seen_.end() && *place == at.value()) return;
-    if (seen_.size() == damage_seen_max) return;
+    if ((place != seen_.end() && *place == at.value()) || seen_.size() == damage_seen_max) return false;
     seen_.insert(place, at.value());
     ++count_;
-    log::error("disk", "{}: {} bytes at {} are damaged: {}", damage.path.string(), damage.bytes, damage.offset, damage.what);
     if (first_.size() < damage_max) first_.push_back(std::move(damage));
+    return true;
 }
 
 Recovery recover(Disk& disk, const std::filesystem::path& folder, const LogOptions& options) {

@@ -29,8 +29,8 @@ public:
     static constexpr std::size_t damage_max = 64;
     static constexpr std::size_t damage_seen_max = 4096;
 
-    // Logs what is new.
-    void add(Position at, Damage damage);
+    // True when the place is new.
+    bool add(Position at, Damage damage);
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const std::vector<Damage>& first() const { return first_; }
 

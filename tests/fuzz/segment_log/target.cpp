@@ -10,7 +10,6 @@
 
 #include "hal/base/crc32c.hpp"
 #include "hal/base/error.hpp"
-#include "hal/base/log.hpp"
 #include "hal/disk/fake_disk.hpp"
 #include "hal/disk/log_reader.hpp"
 #include "hal/disk/log_recovery.hpp"
@@ -69,7 +68,6 @@ Seen look(FakeDisk& disk, const LogOptions& options) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     if (size < 1) return 0;
-    hal::log::set_level(static_cast<hal::log::Level>(4));
     const unsigned what = bytes[0];
     std::string file(reinterpret_cast<const char*>(bytes + 1), size - 1);
     // Short inputs reach the records, too.

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "hal/base/error.hpp"
-#include "hal/base/log.hpp"
 #include "hal/disk/fake_disk.hpp"
 #include "hal/disk/log.hpp"
 #include "on_loop.hpp"
@@ -376,7 +375,6 @@ std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
 }  // namespace
 
 TEST_CASE("through random faults no committed record is lost and no refused one comes back") {
-    hal::log::set_level(static_cast<hal::log::Level>(4));
     const auto first = number_of("BRANCHBOX_MODEL_SEED", 1);
     const auto seeds = std::getenv("BRANCHBOX_MODEL_SEED") != nullptr ? 1 : number_of("BRANCHBOX_MODEL_SEEDS", 40);
     std::uint64_t operations = 0;
@@ -394,7 +392,6 @@ TEST_CASE("through random faults no committed record is lost and no refused one 
             FAIL(e.what());
         }
     }
-    hal::log::set_level(hal::log::Level::info);
     if (seeds >= 1'000)
         WARN(operations << " operations over " << seeds << " seeds, " << committed << " records committed, " << restarts << " restarts, none lost");
     CHECK(committed > 0);

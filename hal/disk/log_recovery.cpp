@@ -129,7 +129,7 @@ void recover_last(Recovery& recovery, Segment& segment, std::unique_ptr<File> fi
                 break;
             }
             count(segment, *step.frame);
-        } else if (step.offset < last.group_begin && step.offset + step.span > last.group_begin) {
+        } else if (!step.frame && step.offset < last.group_begin && step.offset + step.span > last.group_begin) {
             // The last group begins within it: up to there it is damage, and from there on it is looked at anew.
             step.span = last.group_begin - step.offset;
             note_damage(recovery, segment, step);

@@ -287,7 +287,7 @@ std::unique_ptr<File> FakeDisk::open(const std::filesystem::path& path, Mode mod
     auto found = names_.find(path.string());
     if (mode == Mode::create) {
         if (found != names_.end()) throw Error(Code::exists, path.string() + ": File exists");
-        if (const auto folder = folder_of(path.string()); !folder.empty() && !names_.contains(folder)) throw no_such(folder);
+        if (const auto folder = folder_of(path.string()); !folder.empty() && folder != "/" && !names_.contains(folder)) throw no_such(folder);
         step();
         note(folder_of(path.string()), {{path.string(), std::make_shared<Inode>()}});
         found = names_.find(path.string());

@@ -36,7 +36,7 @@ public:
     void sync_folder(const std::filesystem::path& folder) override;
     std::uint64_t free_bytes(const std::filesystem::path& path) override;
 
-    // What a pulled plug keeps of unsynced writes; any: a choice for each file.
+    // What a pulled plug takes of what was not synced; any: a choice for each file.
     enum class Loss { any, nothing, everything, torn, scattered };
     // The plug is pulled and put back: files that were open fail from now on, unsynced changes are lost in part.
     void crash(Loss loss = Loss::any);

@@ -317,10 +317,8 @@ void Guard::reload() {
     if (!problems_.empty()) return;  // what runs, runs on
     configuration_ = std::move(read);
     for (auto& keeper : keepers_) {
-        const auto name = keeper->row().name;
-        const auto section = keeper->row().settings_section();
-        if (before.section(section) == configuration_.section(section)) continue;
-        hal::log::info(area, "the section of {} changed; it is started anew", name);
+        if (settings_of(keeper->row(), before) == settings_of(keeper->row(), configuration_)) continue;
+        hal::log::info(area, "the section of {} changed; it is started anew", keeper->row().name);
         keeper->renew();
     }
     note_waiting("site", started_with_.text("site", ""), configuration_.text("site", ""));

@@ -58,7 +58,6 @@ constexpr Setting table[] = {
     {"upstream.objects.key_prefix", Form::text, ""},
     {"upstream.objects.deletes", Form::text, "follow|keep"},
     {"upstream.objects.versions", Form::text, "latest|all"},
-    {"upstream.objects.evict", Form::boolean, ""},
     {"upstream.objects.user", Form::text, ""},
     {"upstream.objects.password_file", Form::file, ""},
     {"upstream.objects.bearer_token_file", Form::file, ""},

@@ -1,6 +1,7 @@
 #include "services/objects/service.hpp"
 
 #include <boost/asio/this_coro.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <cstdlib>
 #include <format>
@@ -31,6 +32,7 @@ namespace {
 constexpr auto area = "objects";
 constexpr std::chrono::seconds drain_time_max{5};
 constexpr std::size_t deployment_bytes_max = 256;
+constexpr std::size_t dead_letters_max = 1000;  // shown at once
 
 std::optional<std::string> environment_variable(const std::string& name) {
     const auto* value = std::getenv(name.c_str());
@@ -91,6 +93,21 @@ Task<http::Response> metrics_answer(api::Api& api, replication::Replicator* repl
     co_return http::text_response(200, metrics(api.counters(), api.store.statistics(), upstream), "text/plain; version=0.0.4; charset=utf-8");
 }
 
+// What upstream has refused for good, oldest first: {"items":[{"bucket","key","version","reason","tries","time"}]}.
+Task<http::Response> dead_letters(store::Store& store) {
+    boost::json::array items;
+    for (const auto& letter : co_await store.dead_letters(std::string(replication::destination), 0, dead_letters_max))
+        items.push_back({{"bucket", letter.bucket}, {"key", letter.key}, {"version", letter.version}, {"reason", letter.reason},
+                         {"tries", letter.tries}, {"time", hal::rfc3339(letter.time)}});
+    co_return http::json_response(200, boost::json::serialize(boost::json::object{{"items", std::move(items)}}));
+}
+
+// All of them go to the outbox again: {"count":N}.
+Task<http::Response> redrive(replication::Replicator& replicator) {
+    const auto count = co_await replicator.redrive();
+    co_return http::json_response(200, boost::json::serialize(boost::json::object{{"count", count}}));
+}
+
 Task<http::Response> at_once(http::Response response) { co_return response; }
 
 }  // namespace
@@ -127,12 +144,18 @@ Task<> run(config::Service& service) {
                                        return api.dispatches(api::Call{}, bucket, key, event_name);
                                    });
 
+    api.when_rules_change([&lifecycle] { lifecycle.wake(); });
+
     http::Server server(service.executor, api.handler(), limits());
     for (auto& listener : service.listeners["s3"]) server.listen(std::move(listener));
     http::Router router;
     router.add("GET", "/healthz", [](http::Request) { return at_once(http::text_response(200, "ok")); });
     router.add("GET", "/readyz", [](http::Request) { return at_once(http::text_response(200, "ok")); });
     router.add("GET", "/metrics", [&](http::Request) { return metrics_answer(api, replicator.get()); });
+    if (replicator) {
+        router.add("GET", "/dead-letters", [&](http::Request) { return dead_letters(*store); });
+        router.add("POST", "/dead-letters/redrive", [&](http::Request) { return redrive(*replicator); });
+    }
     http::Server control(service.executor, router.handler());
     for (auto& listener : service.listeners["control"]) control.listen(std::move(listener));
 

@@ -82,12 +82,12 @@ const BucketRules& Api::rules(std::string_view name) {
         if (auto read = s3::lifecycle_rules(std::move(xml))) made.lifecycle = std::move(*read);
     if (auto xml = text("notification"); !xml.empty())
         if (auto read = s3::notification_rules(std::move(xml), events_->arns())) made.notifications = std::move(*read);
-    made.encrypts = !text("encryption").empty();
     return rules_.emplace(std::string(name), std::move(made)).first->second;
 }
 
 void Api::forget_rules(std::string_view bucket) {
     if (const auto it = rules_.find(bucket); it != rules_.end()) rules_.erase(it);
+    if (rules_changed_) rules_changed_();
 }
 
 std::vector<store::Dispatch> Api::dispatches(const Call& call, std::string_view bucket, std::string_view key, std::string_view event_name) {

@@ -70,14 +70,12 @@ struct BucketRules {
     std::vector<s3::CorsRule> cors;
     std::vector<s3::LifecycleRule> lifecycle;
     std::vector<s3::NotificationRule> notifications;
-    bool encrypts = false;
 };
 
 struct ApiOptions {
     std::string region;                        // "" : us-east-1, any is accepted from clients
     std::string deployment_id;
     bool public_metrics = false;               // MINIO_PROMETHEUS_AUTH_TYPE=public
-    bool can_encrypt = false;                  // the store has a key for SSE-S3
     std::map<std::string, std::string> webhooks;  // ARN -> address
 };
 
@@ -114,6 +112,8 @@ public:
     const BucketRules& rules(std::string_view bucket);
     // To be called whenever a bucket's configuration has changed or the bucket is gone.
     void forget_rules(std::string_view bucket);
+    // Who else wants to know of that.
+    void when_rules_change(std::function<void()> call) { rules_changed_ = std::move(call); }
     // What makes a change of a bucket go upstream; none given: nothing does.
     using Replication = std::function<std::optional<store::Dispatch>(std::string_view bucket)>;
     void replicate_by(Replication replication) { replication_ = std::move(replication); }
@@ -129,6 +129,7 @@ private:
     s3::SigningKeys keys_;
     std::string region_;
     std::string host_id_;
+    std::function<void()> rules_changed_;
     std::map<std::string, BucketRules, std::less<>> rules_;
     std::unique_ptr<Events> events_;
     std::unique_ptr<Counters> counters_;

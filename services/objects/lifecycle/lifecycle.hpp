@@ -34,7 +34,7 @@ public:
     Lifecycle(hal::async::Executor executor, store::Store& store, const hal::Clock& clock, Dispatches dispatches);
     // Runs until cancelled.
     Task<> run();
-    // Looks again soon: rules were changed, or the clock was set.
+    // Looks again at once: rules were changed.
     void wake() { woken_.set(); }
     // Once over all buckets.
     Task<Swept> sweep();

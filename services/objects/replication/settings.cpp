@@ -78,7 +78,6 @@ Found read_settings(const json::object& section, const std::map<std::string, std
     if (!settings.bucket_name.contains("{bucket}") && settings.buckets.size() != 1) settings.key_prefix += "{bucket}/";
     if (text_at(section, "deletes") == "keep") settings.deletes = Deletes::keep;
     if (text_at(section, "versions") == "all") settings.versions = Versions::all;
-    if (const auto* evicts = section.if_contains("evict"); evicts && evicts->is_bool()) settings.evicts = evicts->get_bool();
     if (found.problems.empty()) found.settings = std::move(settings);
     return found;
 }

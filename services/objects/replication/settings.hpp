@@ -31,7 +31,6 @@ struct Settings {
     std::string key_prefix;               // put before each key there; the same stand-ins
     Deletes deletes = Deletes::follow;
     Versions versions = Versions::latest;
-    bool evicts = false;                  // under disk pressure, the bytes of what is upstream are dropped here
 
     [[nodiscard]] bool sends(std::string_view bucket) const;
     [[nodiscard]] std::string bucket_there(std::string_view bucket) const;

@@ -117,10 +117,11 @@ Task<Answer> Transfer::bring(store::OutboxEntry entry, bool may_be_there) {
             const bool is_left = version && entry.is_removal && (co_await store_.stat(entry.bucket, entry.key)).has_value();
             if (!counts || is_left || settings_.deletes == Deletes::keep) co_return Answer{};
             answer = co_await bring_removal(entry);
+        } else if (object->is_evicted) {
+            co_return Answer{};  // its bytes are upstream alone
         } else {
             auto reader = co_await store_.open_object(entry.bucket, entry.key, object->version);
             if (!reader) continue;  // it changed this moment
-            if (reader->object().is_evicted) co_return Answer{};
             answer = co_await bring_object(entry, std::move(*reader), may_be_there || entry.is_removal);
         }
         if (answer.meaning != Meaning::no_bucket || has_made_bucket) co_return answer;

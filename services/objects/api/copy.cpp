@@ -106,8 +106,7 @@ Task<Expected<void>> make_whole(Api& api, const Call& call, const Source& source
 Task<Answer> copy_object(Api& api, Call& call) {
     auto source = source_of(call);
     if (!source) co_return std::unexpected(std::move(source.error()));
-    auto encrypts = encryption_of(api, call);
-    if (!encrypts) co_return std::unexpected(std::move(encrypts.error()));
+    if (auto plain = check_encryption(call); !plain) co_return std::unexpected(std::move(plain.error()));
     const auto new_metadata = replaces(call.header("x-amz-metadata-directive"));
     if (!new_metadata) co_return refused(Problem::metadata_directive);
     const auto new_tags = replaces(call.header("x-amz-tagging-directive"));
@@ -122,7 +121,7 @@ Task<Answer> copy_object(Api& api, Call& call) {
 
     const bool is_itself = source->bucket == call.address.bucket && source->key == call.address.key && !source->version;
     const bool changes_storage = std::ranges::any_of(metadata->headers, [](const auto& field) { return field.first == "x-amz-storage-class"; });
-    if (is_itself && !*new_metadata && !*new_tags && !changes_storage && *encrypts == object.is_encrypted) co_return refused(Problem::copy_dest);
+    if (is_itself && !*new_metadata && !*new_tags && !changes_storage) co_return refused(Problem::copy_dest);
 
     store::PutRequest put;
     put.bucket = call.address.bucket;
@@ -140,7 +139,7 @@ Task<Answer> copy_object(Api& api, Call& call) {
     }
     if (auto whole = co_await make_whole(api, call, *source, object, put); !whole) co_return std::unexpected(std::move(whole.error()));
     put.dispatches = api.dispatches(call, put.bucket, put.key, s3::event::created_copy);
-    auto body = co_await api.store.body_of(*opened, {object.bytes, *encrypts});
+    auto body = co_await api.store.body_of(*opened, {object.bytes});
     if (!body) co_return refused(body.error());
     auto stored = co_await api.store.put(std::move(put), std::move(*body));
     if (!stored) co_return refused(stored.error());
@@ -157,7 +156,6 @@ Task<Answer> copy_object(Api& api, Call& call) {
     const auto* bucket = api.store.bucket(call.address.bucket);
     if (bucket && bucket->versioning != store::Versioning::never) response.headers.set("X-Amz-Version-Id", stored->version);
     show_source(api, *source, object, response);
-    if (stored->is_encrypted) response.headers.set("X-Amz-Server-Side-Encryption", "AES256");
     tell(api, call, s3::event::created_copy, call.address.bucket, *stored);
     co_return response;
 }
@@ -185,7 +183,7 @@ Task<Answer> upload_part_copy(Api& api, Call& call) {
     hashers.add(s3::Checksum::md5);
     const auto* row = upload->checksum_algorithm.empty() ? nullptr : s3::checksum_by_name(upload->checksum_algorithm);
     if (row) hashers.add(row->algorithm);
-    auto body = api.store.body({bytes, upload->is_encrypted});
+    auto body = api.store.body({bytes});
     if (!body) co_return refused(body.error());
     co_await read_through(api, *opened, hashers, &*body);
     store::Fields checksums;

@@ -58,8 +58,8 @@ Task<Answer> minio_surface(Api& api, Call& call);
 // What the files share.
 // Refuses keys that cannot be kept. Parts "." and ".." are just keys.
 Expected<void> check_key(std::string_view key);
-// SSE headers of a write: whether the object is to be encrypted. What is off is refused as MinIO does.
-Expected<bool> encryption_of(Api& api, const Call& call);
+// Refuses a write that asks for encryption, as a MinIO without a key server does.
+Expected<void> check_encryption(const Call& call);
 // The headers of a version that GET, HEAD and PUT show.
 void show_version(const store::Object& object, http::Response& response);
 void show_checksums(const store::Fields& checksums, const std::string& type, http::Response& response);

@@ -14,13 +14,11 @@ namespace services::objects::api {
 namespace xml = services::codec::xml;
 
 Task<Answer> create_upload(Api& api, Call& call) {
-    auto encrypts = encryption_of(api, call);
-    if (!encrypts) co_return std::unexpected(std::move(encrypts.error()));
+    if (auto plain = check_encryption(call); !plain) co_return std::unexpected(std::move(plain.error()));
     if (call.header("x-amz-object-lock-mode") || call.header("x-amz-object-lock-legal-hold")) co_return refused(Problem::lock_not_enabled);
     store::UploadRequest upload;
     upload.bucket = call.address.bucket;
     upload.key = call.address.key;
-    upload.is_encrypted = *encrypts;
     auto metadata = metadata_of(call.request.headers);
     if (!metadata) co_return std::unexpected(std::move(metadata.error()));
     upload.metadata = std::move(*metadata);
@@ -52,7 +50,6 @@ Task<Answer> create_upload(Api& api, Call& call) {
         response.headers.set("X-Amz-Checksum-Algorithm", algorithm);
         response.headers.set("X-Amz-Checksum-Type", checksum_type);
     }
-    if (*encrypts) response.headers.set("X-Amz-Server-Side-Encryption", "AES256");
     co_return response;
 }
 
@@ -71,7 +68,7 @@ Task<Answer> upload_part(Api& api, Call& call) {
         co_return invalid_argument("Checksum Type mismatch occurred, expected checksum Type: " + std::string(row->name) +
                                    ", actual checksum Type: " + std::string(s3::row_of(*announced->algorithm).name));
     if (row) announced->algorithm = row->algorithm;
-    auto body = api.store.body({announced->bytes, upload->is_encrypted});
+    auto body = api.store.body({announced->bytes});
     if (!body) co_return refused(body.error());
     auto received = co_await receive(api, call, std::move(*announced), *body, std::nullopt, part_bytes_max);
     if (!received) co_return std::unexpected(std::move(received.error()));
@@ -82,7 +79,6 @@ Task<Answer> upload_part(Api& api, Call& call) {
     auto response = empty_response(200);
     response.headers.set("ETag", in_quotes(part->etag));
     show_checksums(part->checksums, "", response);
-    if (upload->is_encrypted) response.headers.set("X-Amz-Server-Side-Encryption", "AES256");
     co_return response;
 }
 
@@ -180,7 +176,6 @@ Task<Answer> complete_upload(Api& api, Call& call) {
     auto response = xml_response(out.finish());
     const auto* bucket = api.store.bucket(call.address.bucket);
     if (bucket && bucket->versioning != store::Versioning::never) response.headers.set("X-Amz-Version-Id", made->version);
-    if (made->is_encrypted) response.headers.set("X-Amz-Server-Side-Encryption", "AES256");
     tell(api, call, s3::event::created_complete, call.address.bucket, *made);
     co_return response;
 }

@@ -104,8 +104,7 @@ Task<Answer> post_object(Api& api, Call& call) {
     const auto headers = headers_of(form.fields(), form.file_content_type());
     auto metadata = metadata_of(headers);
     if (!metadata) co_return std::unexpected(std::move(metadata.error()));
-    auto encrypts = encryption_of(api, call);
-    if (!encrypts) co_return std::unexpected(std::move(encrypts.error()));
+    if (auto plain = check_encryption(call); !plain) co_return std::unexpected(std::move(plain.error()));
 
     s3::HasherSet hashers;
     hashers.add(s3::Checksum::md5);
@@ -113,7 +112,7 @@ Task<Answer> post_object(Api& api, Call& call) {
     for (const auto& row : s3::checksums())
         if (!row.element.empty() && headers.find(row.header)) algorithm = &row;
     if (algorithm) hashers.add(algorithm->algorithm);
-    auto body = api.store.body({std::nullopt, *encrypts});
+    auto body = api.store.body({});
     if (!body) co_return refused(body.error());
     const auto bytes_max = *policy && (*policy)->length_range ? (*policy)->length_range->second : object_bytes_max;
     for (;;) {

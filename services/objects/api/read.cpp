@@ -19,7 +19,7 @@ constexpr std::pair<std::string_view, std::string_view> overrides[] = {
 };
 constexpr std::size_t attribute_parts_max = 1000;
 
-// Parts of files go out as such; what is in memory, or encrypted, as bytes.
+// Parts of files go out as such; what is in memory as bytes.
 class ObjectStream : public http::BodyReader {
 public:
     ObjectStream(store::Reader reader, hal::async::Pool& pool) : reader_(std::move(reader)), pool_(pool) {}
@@ -160,7 +160,6 @@ void show_version(const store::Object& object, http::Response& response) {
     if (!has_type) headers.set("Content-Type", "binary/octet-stream");
     for (const auto& [name, value] : object.metadata.user) headers.set("x-amz-meta-" + name, value);
     if (!object.metadata.tags.empty()) headers.set("X-Amz-Tagging-Count", std::to_string(object.metadata.tags.size()));
-    if (object.is_encrypted) headers.set("X-Amz-Server-Side-Encryption", "AES256");
 }
 
 Task<Answer> get_object(Api& api, Call& call) {

@@ -28,8 +28,7 @@ Task<Answer> put_snowball(Api& api, Call& call) {
     if (!is_true(call.header("x-amz-meta-snowball-auto-extract")) && !is_true(call.header("x-minio-extract"))) co_return co_await put_object(api, call);
     auto announced = announced_of(call, object_bytes_max);
     if (!announced) co_return std::unexpected(std::move(announced.error()));
-    auto encrypts = encryption_of(api, call);
-    if (!encrypts) co_return std::unexpected(std::move(encrypts.error()));
+    if (auto plain = check_encryption(call); !plain) co_return std::unexpected(std::move(plain.error()));
     const auto* prefix_header = call.header("x-amz-meta-minio-snowball-prefix");
     const auto prefix = prefix_header ? *prefix_header : std::string();
     const bool ignores_errors = is_true(call.header("x-amz-meta-minio-snowball-ignore-errors"));
@@ -50,7 +49,7 @@ Task<Answer> put_snowball(Api& api, Call& call) {
             if (!step) co_return s3::refuse("InvalidArgument", 400, std::move(step.error()));
             rest.remove_prefix(step->consumed);
             if (step->file_began) {
-                auto made = api.store.body({tar.file_bytes(), *encrypts});
+                auto made = api.store.body({tar.file_bytes()});
                 if (!made) co_return refused(made.error());
                 body.emplace(std::move(*made));
                 hasher.emplace(s3::Checksum::md5);

@@ -16,16 +16,14 @@ Expected<void> check_key(std::string_view key) {
     return {};
 }
 
-Expected<bool> encryption_of(Api& api, const Call& call) {
+Expected<void> check_encryption(const Call& call) {
     if (call.header("x-amz-server-side-encryption-customer-algorithm") || call.header("x-amz-server-side-encryption-customer-key"))
         return call.request.peer.is_tls ? refused(Problem::not_implemented) : refused(Problem::sse_customer_insecure);
     const auto* asked = call.header("x-amz-server-side-encryption");
     if (asked && *asked != "AES256" && *asked != "aws:kms")
         return invalid_argument("The encryption method specified is not supported");
-    if (asked && *asked == "aws:kms") return refused(Problem::kms_not_configured);
-    const bool encrypts = asked || api.rules(call.address.bucket).encrypts;
-    if (encrypts && !api.options.can_encrypt) return refused(Problem::kms_not_configured);
-    return encrypts;
+    if (asked) return refused(Problem::kms_not_configured);
+    return {};
 }
 
 void tell(Api& api, const Call& call, std::string_view event_name, std::string_view bucket, const store::Object& object) {
@@ -52,8 +50,7 @@ Task<Answer> put_object(Api& api, Call& call) {
     if (auto unlocked = check_lock_headers(call); !unlocked) co_return std::unexpected(std::move(unlocked.error()));
     auto announced = announced_of(call, object_bytes_max);
     if (!announced) co_return std::unexpected(std::move(announced.error()));
-    auto encrypts = encryption_of(api, call);
-    if (!encrypts) co_return std::unexpected(std::move(encrypts.error()));
+    if (auto plain = check_encryption(call); !plain) co_return std::unexpected(std::move(plain.error()));
     store::PutRequest put;
     put.bucket = call.address.bucket;
     put.key = call.address.key;
@@ -62,7 +59,7 @@ Task<Answer> put_object(Api& api, Call& call) {
     put.metadata = std::move(*metadata);
     put.conditions = write_conditions(call.request.headers);
 
-    auto body = api.store.body({announced->bytes, *encrypts});
+    auto body = api.store.body({announced->bytes});
     if (!body) co_return refused(body.error());
     // S3 gives every object a checksum; CRC64NVME where the client names none.
     auto received = co_await receive(api, call, std::move(*announced), *body, s3::Checksum::crc64nvme);
@@ -79,7 +76,6 @@ Task<Answer> put_object(Api& api, Call& call) {
     response.headers.set("ETag", in_quotes(stored->etag));
     show_bucket_version(api, call, stored->version, response);
     show_checksums(stored->metadata.checksums, stored->metadata.checksum_type, response);
-    if (stored->is_encrypted) response.headers.set("X-Amz-Server-Side-Encryption", "AES256");
     tell(api, call, s3::event::created_put, call.address.bucket, *stored);
     co_return response;
 }

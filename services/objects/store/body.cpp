@@ -28,25 +28,27 @@ Body::~Body() = default;
 
 Body::State::~State() {
     if (is_stored || !store) return;
-    std::vector<std::uint64_t> blobs;
-    if (blob) blobs.push_back(blob);
-    for (const auto& part : shared) blobs.push_back(part.blob);
-    if (!blobs.empty()) store->remove_blobs(std::move(blobs));
+    if (blob) store->remove_blobs({blob}, file && file->file_bytes() != 0);
+    std::vector<std::uint64_t> links;
+    for (const auto& part : shared) links.push_back(part.blob);
+    store->remove_blobs(std::move(links));
 }
 
-void Store::State::remove_blobs(std::vector<std::uint64_t> blobs) {
+void Store::State::remove_blobs(std::vector<std::uint64_t> blobs, bool is_counted) {
     if (blobs.empty()) return;
     for (const auto blob : blobs) {
         young.erase(blob);
         verified.erase(blob);
     }
     // Nothing waits for it: a file that is left over is collected after the next unclean end, or by the next sweep.
-    boost::asio::post(file_pool.threads(), [&disk_of = disk, path = folder, list = std::move(blobs)] {
+    boost::asio::post(file_pool.threads(), [&disk_of = disk, path = folder, list = std::move(blobs), counted_bytes = is_counted ? part_bytes : nullptr] {
         for (const auto blob : list) {
             try {
-                disk_of.remove(part_path(path, blob));
+                const auto file = part_path(path, blob);
+                const auto bytes = disk_of.open(file, hal::disk::Disk::Mode::read)->size();
+                if (disk_of.remove(file) && counted_bytes) *counted_bytes -= static_cast<std::int64_t>(bytes);
             } catch (const hal::Error& e) {
-                hal::log::warn("objects", "remove a part file: {}", e.what());
+                if (e.code() != hal::Code::not_found) hal::log::warn("objects", "remove a part file: {}", e.what());
             }
         }
     });
@@ -98,6 +100,7 @@ Task<> Body::State::finish() {
         if (!buffer.empty()) file->write(buffer);
         file->finish();
     });
+    *store->part_bytes += static_cast<std::int64_t>(file->file_bytes());
     buffer = {};
 }
 
@@ -144,6 +147,7 @@ Task<Result<Body>> Store::body_of(Reader& source, BodyOptions options) {
         const auto was = part.blob;
         co_await hal::async::offload(s.file_pool, [&s, was, blob] {
             const auto path = part_path(s.folder, blob);
+            *s.part_bytes += static_cast<std::int64_t>(s.disk.open(part_path(s.folder, was), hal::disk::Disk::Mode::read)->size());
             s.disk.make_folder(path.parent_path());
             s.disk.link(part_path(s.folder, was), path);
             s.disk.sync_folder(path.parent_path());

@@ -59,7 +59,7 @@ bool Store::State::is_full() {
         bytes_since_look = 0;
     }
     bool full = free_bytes < options.reserve_bytes;
-    if (options.bytes_max) full = full || log->bytes() + part_bytes >= options.bytes_max;
+    if (options.bytes_max) full = full || log->bytes() + static_cast<std::uint64_t>(std::max<std::int64_t>(*part_bytes, 0)) >= options.bytes_max;
     if (full != counted.is_full) {
         if (full)
             hal::log::warn("objects", "the disk is nearly full ({} MiB free): new objects are refused", free_bytes >> 20);

@@ -52,6 +52,7 @@ Task<> Store::State::start() {
     if (replayed > 1) hal::log::info("objects", "{} records were read from the log into the index", replayed);
     tasks.spawn("settle", settle());
     tasks.spawn("index", index_batches());
+    co_await count_part_files();
     if (!was_clean) upkeep_tasks.spawn("sweep", sweep_orphans());
     upkeep_tasks.spawn("upkeep", upkeep());
     if (options.scrub_every.count() > 0) upkeep_tasks.spawn("scrub", scrub_rounds());
@@ -89,6 +90,17 @@ Task<std::uint64_t> Store::State::replay() {
     }
     if (count && is_whole) co_await hal::async::offload(index_pool, [this] { index->drop_strays(); });
     co_return count;
+}
+
+// A look into each of the 256 folders; there are no more files than objects past inline_bytes_max.
+Task<> Store::State::count_part_files() {
+    *part_bytes += co_await hal::async::offload(file_pool, [this] {
+        std::int64_t bytes = 0;
+        for (const auto& sub : disk.list(folder / "parts"))
+            if (sub.is_folder)
+                for (const auto& file : disk.list(folder / "parts" / sub.name)) bytes += static_cast<std::int64_t>(file.bytes);
+        return bytes;
+    });
 }
 
 // Removes part files that no record names: what was being written when the last process ended.
@@ -162,6 +174,7 @@ Statistics Store::statistics() const {
     now.log_bytes = s.log->bytes();
     for (const auto& [segment, bytes] : s.live) now.live_bytes += static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0));
     now.free_bytes = s.free_bytes;
+    now.part_files_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(*s.part_bytes, 0));
     now.unindexed = s.settled - s.applied;
     now.log = s.log->statistics();
     return now;

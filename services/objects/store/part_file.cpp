@@ -88,7 +88,8 @@ void PartWriter::finish() {
     put_number(tail, hal::crc32c(tail), 4);
     const std::array parts{std::string_view(tail)};
     file_->write_at(bytes_, parts);
-    file_->truncate(bytes_ + tail.size());
+    file_bytes_ = bytes_ + tail.size();
+    file_->truncate(file_bytes_);
     file_->sync_data();
     disk_.sync_folder(path_.parent_path());
     file_.reset();

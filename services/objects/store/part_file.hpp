@@ -31,12 +31,15 @@ public:
     // The file and its name are durable when this returns.
     void finish();
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+    // With the checksums behind them; 0 until finish().
+    [[nodiscard]] std::uint64_t file_bytes() const { return file_bytes_; }
 
 private:
     hal::disk::Disk& disk_;
     std::filesystem::path path_;
     std::unique_ptr<hal::disk::File> file_;
     std::uint64_t bytes_ = 0;
+    std::uint64_t file_bytes_ = 0;
     std::uint64_t reserved_ = 0;
     std::uint32_t check_ = 0;       // of the piece that is being filled
     std::vector<std::uint32_t> checks_;

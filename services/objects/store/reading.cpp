@@ -23,7 +23,6 @@ Object object_of(const PutRecord& record, bool with_parts) {
     object.bytes = record.bytes;
     object.etag = record.etag;
     object.is_delete_marker = record.flags & flag::delete_marker;
-    object.is_encrypted = record.flags & flag::encrypted;
     object.is_evicted = record.flags & flag::evicted;
     object.sequence = record.sequence;
     object.metadata = record.metadata;
@@ -40,7 +39,6 @@ Object object_of(const std::string& key, const Row& row) {
     object.bytes = row.bytes;
     object.etag = row.etag;
     object.is_delete_marker = row.is_delete_marker();
-    object.is_encrypted = row.flags & flag::encrypted;
     object.is_evicted = row.flags & flag::evicted;
     object.sequence = row.sequence;
     return object;

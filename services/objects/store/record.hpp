@@ -53,7 +53,7 @@ struct PutRecord {
     Metadata metadata{};
     std::vector<StoredPart> parts{}; // files; empty when the bytes are in `data`
     std::string upload{};            // the upload that ends with this, if any
-    std::string key_salt{};          // SSE-S3: of the key that the bytes are sealed with
+    std::string key_salt{};          // reserved for SSE-S3, as flag::encrypted is: empty
     std::vector<Dispatch> dispatches{};
     std::string_view data{};         // in the record itself, behind all else
 };
@@ -89,7 +89,7 @@ struct UploadRecord {
     Metadata metadata{};
     std::string checksum_algorithm{};
     std::string checksum_type{};
-    std::uint64_t is_encrypted = 0;
+    std::uint64_t is_encrypted = 0;  // reserved for SSE-S3, as the next
     std::string key_salt{};
 };
 

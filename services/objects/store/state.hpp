@@ -6,6 +6,7 @@
 // SQLite. Between the two the change is found in `overlay`.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <list>
@@ -148,7 +149,8 @@ struct Store::State {
     std::uint64_t free_bytes = UINT64_MAX;
     std::uint64_t bytes_since_look = 0;
     bool was_full = false;
-    std::uint64_t part_bytes = 0;
+    // Of the part files, links counted as the files they name; shared with the jobs that remove some, which may end after this.
+    std::shared_ptr<std::atomic<std::int64_t>> part_bytes = std::make_shared<std::atomic<std::int64_t>>(0);
     Statistics counted;                          // the counters of it
     std::set<std::uint32_t> stuck;               // segments with damaged records that are still in use
     hal::async::TaskGroup tasks;                 // settle, index_batches: they end with close()
@@ -157,6 +159,7 @@ struct Store::State {
     // open.cpp
     Task<> start();
     Task<std::uint64_t> replay();
+    Task<> count_part_files();
     Task<> sweep_orphans();
 
     // queue.cpp
@@ -201,7 +204,8 @@ struct Store::State {
     Task<Result<std::unique_ptr<Reader::State>>> open_row(std::string bucket, std::uint64_t bucket_id, std::string key,
                                                           std::optional<VersionKey> version, bool with_markers);
     void note_corrupt(const std::string& what);
-    void remove_blobs(std::vector<std::uint64_t> blobs);
+    // `is_counted`: part_bytes has them.
+    void remove_blobs(std::vector<std::uint64_t> blobs, bool is_counted = true);
 
     // compaction.cpp
     Task<> upkeep();

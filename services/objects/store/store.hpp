@@ -40,12 +40,12 @@ struct Options {
     std::chrono::milliseconds index_after{1'000};       // how long a change may wait for its batch
     std::size_t index_cache_bytes = 2 * 1024 * 1024;    // of SQLite, writer and reader each
     std::uint64_t object_bytes_max = std::uint64_t{5} << 40;
-    std::uint64_t reserve_bytes = 64 * 1024 * 1024;     // free space below which PUT is refused (DELETE goes on)
+    // Free space below which PUT is refused (DELETE goes on): two segments, so that the log of deletions and compaction fits.
+    std::uint64_t reserve_bytes = 128 * 1024 * 1024;
     std::uint64_t bytes_max = 0;                        // share of the disk for everything in the folder; 0: none
     std::uint64_t compaction_bytes_per_second = 16 * 1024 * 1024;
     std::uint64_t scrub_bytes_per_second = 4 * 1024 * 1024;
     std::chrono::seconds scrub_every{7 * 24 * 3600};    // a whole round; 0: none
-    std::optional<std::string> encryption_key{};          // 32 bytes: SSE-S3
 };
 
 class Store;
@@ -168,7 +168,6 @@ public:
     // -- objects
     struct BodyOptions {
         std::optional<std::uint64_t> bytes;  // when known: space is reserved
-        bool encrypt = false;                // needs Options::encryption_key
     };
     // A body to fill. Refused when the disk is too full.
     Result<Body> body(BodyOptions options);

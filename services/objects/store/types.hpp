@@ -93,7 +93,6 @@ struct Object {
     std::string etag{};                // no quotes
     bool is_latest = true;
     bool is_delete_marker = false;
-    bool is_encrypted = false;       // SSE-S3
     bool is_evicted = false;         // metadata is here, the bytes are upstream
     std::uint64_t sequence = 0;      // of the change that made this version: grows with each change of the store
     Metadata metadata{};               // empty in listings unless asked for
@@ -166,7 +165,6 @@ struct UploadRequest {
     Metadata metadata{};               // headers, user, tags; checksums come with the parts
     std::string checksum_algorithm{};  // "" or "CRC32C" ...
     std::string checksum_type{};
-    bool is_encrypted = false;
 };
 
 struct Upload {
@@ -177,7 +175,6 @@ struct Upload {
     Metadata metadata{};
     std::string checksum_algorithm{};
     std::string checksum_type{};
-    bool is_encrypted = false;
 };
 
 struct UploadListRequest {

@@ -9,8 +9,7 @@ namespace {
 Upload upload_of(const std::string& bucket, UploadRecord record) {
     return {.id = hal::hex(record.id), .bucket = bucket, .key = std::move(record.key),
             .initiated = hal::WallTime(std::chrono::microseconds(record.initiated)), .metadata = std::move(record.metadata),
-            .checksum_algorithm = std::move(record.checksum_algorithm), .checksum_type = std::move(record.checksum_type),
-            .is_encrypted = record.is_encrypted != 0};
+            .checksum_algorithm = std::move(record.checksum_algorithm), .checksum_type = std::move(record.checksum_type)};
 }
 
 std::string upload_lock(std::string_view id) { return "upload:" + std::string(id); }
@@ -43,7 +42,6 @@ Task<Result<std::string>> Store::create_upload(UploadRequest request) {
     record.metadata = std::move(request.metadata);
     record.checksum_algorithm = std::move(request.checksum_algorithm);
     record.checksum_type = std::move(request.checksum_type);
-    record.is_encrypted = request.is_encrypted;
     auto id = hal::hex(record.id);
     auto entry = co_await s.append(std::move(record), {}, {{}, std::move(bucket), 0});
     co_await s.committed(entry);
@@ -141,14 +139,13 @@ Task<Result<Object>> Store::complete(CompleteRequest request) {
     if (const auto refusal = co_await s.check(bucket->bucket.id, request.key, request.conditions)) co_return std::unexpected(*refusal);
     auto record = s.new_record(*bucket, std::move(request.key));
     record.bytes = bytes;
-    record.flags = flag::multipart | (upload->is_encrypted ? flag::encrypted : 0);
+    record.flags = flag::multipart;
     record.etag = std::move(request.etag);
     record.metadata = std::move(upload->metadata);
     record.metadata.checksums = std::move(request.checksums);
     record.metadata.checksum_type = std::move(request.checksum_type);
     record.parts = std::move(*parts);
     record.upload = std::move(upload->id);
-    record.key_salt = std::move(upload->key_salt);
     record.dispatches = std::move(request.dispatches);
     co_return co_await s.put_record(std::move(record), {}, {std::move(lock), std::move(bucket), static_cast<std::int64_t>(bytes)});
 }

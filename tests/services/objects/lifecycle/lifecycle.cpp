@@ -47,7 +47,7 @@ struct Shop {
                                                                      "</Rule></LifecycleConfiguration>")));
     }
     void put(std::string key, store::Fields tags = {}) {
-        auto body = storage->body({1, false});
+        auto body = storage->body({.bytes = 1});
         REQUIRE(body);
         body->adopt("x");
         store::PutRequest request;

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -87,5 +88,9 @@ struct Service {
     [[nodiscard]] std::filesystem::path run_folder() const { return under_root("/run/branchbox"); }
     [[nodiscard]] const std::string& credential(const std::string& key) const;  // Error{not_found}
 };
+
+// Returns when `service.stopping` is set, or when the waiting was ended otherwise: what ended it, to be thrown again once
+// everything is put away. What is awaited afterwards is not cancelled any more.
+hal::async::Task<std::exception_ptr> until_stopped(Service& service);
 
 }  // namespace services::config

@@ -162,13 +162,7 @@ Task<> run(config::Service& service) {
     // Names outside the cluster are answered from the first moment, those inside from the snapshot if there is one.
     if (service.notify_ready) service.notify_ready();
 
-    std::exception_ptr ended;
-    try {
-        co_await service.stopping->wait();
-    } catch (...) {
-        ended = std::current_exception();
-    }
-    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    const auto ended = co_await config::until_stopped(service);
     group.cancel();
     co_await group.join();
     co_await server.stop();

@@ -179,13 +179,7 @@ Task<> serve(Cluster& cluster) {
     if (service.notify_ready) service.notify_ready();
     hal::log::info(area, "the API is served, revision {}", cluster.store->revision());
 
-    std::exception_ptr ended;
-    try {
-        co_await service.stopping->wait();
-    } catch (...) {
-        ended = std::current_exception();
-    }
-    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    const auto ended = co_await config::until_stopped(service);
     cluster.server.begin_drain();
     group.cancel();
     co_await group.join();

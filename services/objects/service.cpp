@@ -168,13 +168,7 @@ Task<> run(config::Service& service) {
     const auto statistics = store->statistics();
     log::info(area, "{} buckets with {} objects, {} MiB", statistics.buckets, statistics.all.objects, statistics.all.bytes >> 20);
 
-    std::exception_ptr ended;
-    try {
-        co_await service.stopping->wait();
-    } catch (...) {
-        ended = std::current_exception();
-    }
-    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    const auto ended = co_await config::until_stopped(service);
     co_await server.drain(drain_time_max);
     group.cancel();
     co_await group.join();

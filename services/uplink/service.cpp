@@ -86,13 +86,7 @@ Task<> run(config::Service& service) {
     if (service.notify_ready) service.notify_ready();
     hal::log::info(area, "{} destinations{}", settings.destinations.size(), settings.destinations.empty() ? ": the box stands alone" : "");
 
-    std::exception_ptr ended;
-    try {
-        co_await service.stopping->wait();
-    } catch (...) {
-        ended = std::current_exception();
-    }
-    co_await hal::async::asio::this_coro::reset_cancellation_state();
+    const auto ended = co_await config::until_stopped(service);
     group.cancel();
     co_await group.join();
     uplink.end_events();

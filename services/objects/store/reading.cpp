@@ -87,27 +87,24 @@ Task<Result<std::unique_ptr<Reader::State>>> Store::State::open_row(std::string 
     }
 }
 
-Task<Result<Reader>> Store::open_object(std::string bucket, std::string key, std::optional<std::string> version) {
-    auto& s = *state_;
-    const auto found = s.buckets.find(bucket);
-    if (found == s.buckets.end()) co_return std::unexpected(Refusal::no_such_bucket);
+Task<Result<std::unique_ptr<Reader::State>>> Store::State::open_named(std::string bucket, std::string key, std::optional<std::string> version, bool with_markers) {
+    const auto found = buckets.find(bucket);
+    if (found == buckets.end()) co_return std::unexpected(Refusal::no_such_bucket);
     std::optional<VersionKey> wanted;
     if (version && !(wanted = version_key(*version))) co_return std::unexpected(Refusal::no_such_version);
     const auto id = found->second->bucket.id;
-    auto opened = co_await s.open_row(std::move(bucket), id, std::move(key), std::move(wanted), false);
+    co_return co_await open_row(std::move(bucket), id, std::move(key), std::move(wanted), with_markers);
+}
+
+Task<Result<Reader>> Store::open_object(std::string bucket, std::string key, std::optional<std::string> version) {
+    auto opened = co_await state_->open_named(std::move(bucket), std::move(key), std::move(version), false);
     if (!opened) co_return std::unexpected(opened.error());
     if ((*opened)->object.is_evicted) co_return std::unexpected(Refusal::evicted);
     co_return Reader(std::move(*opened));
 }
 
 Task<Result<Object>> Store::stat(std::string bucket, std::string key, std::optional<std::string> version) {
-    auto& s = *state_;
-    const auto found = s.buckets.find(bucket);
-    if (found == s.buckets.end()) co_return std::unexpected(Refusal::no_such_bucket);
-    std::optional<VersionKey> wanted;
-    if (version && !(wanted = version_key(*version))) co_return std::unexpected(Refusal::no_such_version);
-    const auto id = found->second->bucket.id;
-    auto opened = co_await s.open_row(std::move(bucket), id, std::move(key), std::move(wanted), true);
+    auto opened = co_await state_->open_named(std::move(bucket), std::move(key), std::move(version), true);
     if (!opened) co_return std::unexpected(opened.error());
     co_return std::move((*opened)->object);
 }

@@ -203,6 +203,8 @@ struct Store::State {
     // reading.cpp
     Task<Result<std::unique_ptr<Reader::State>>> open_row(std::string bucket, std::uint64_t bucket_id, std::string key,
                                                           std::optional<VersionKey> version, bool with_markers);
+    // By the names that a caller has.
+    Task<Result<std::unique_ptr<Reader::State>>> open_named(std::string bucket, std::string key, std::optional<std::string> version, bool with_markers);
     void note_corrupt(const std::string& what);
     // `is_counted`: part_bytes has them.
     void remove_blobs(std::vector<std::uint64_t> blobs, bool is_counted = true);

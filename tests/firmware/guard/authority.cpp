@@ -8,7 +8,7 @@
 
 #include "hal/base/error.hpp"
 #include "hal/disk/file.hpp"
-#include "tests/firmware/guard/fixture.hpp"
+#include "tests/folder.hpp"
 
 using firmware::guard::Authority;
 using namespace std::chrono_literals;

@@ -7,7 +7,7 @@
 
 #include <fstream>
 
-#include "tests/firmware/guard/fixture.hpp"
+#include "tests/folder.hpp"
 
 using namespace firmware::guard;
 using namespace std::chrono_literals;

@@ -5,7 +5,7 @@
 
 #include "hal/base/bytes.hpp"
 #include "hal/disk/file.hpp"
-#include "tests/firmware/guard/fixture.hpp"
+#include "tests/folder.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "fixture.hpp"
+#include "tests/folder.hpp"
 #include "hal/process/spawn.hpp"
 
 TEST_CASE("systemd's socket gets what the guard tells, and without one nothing happens") {

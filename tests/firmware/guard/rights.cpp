@@ -14,7 +14,7 @@
 #include <fstream>
 
 #include "firmware/guard/keeper.hpp"
-#include "fixture.hpp"
+#include "tests/folder.hpp"
 #include "hal/process/sandbox.hpp"
 
 using namespace firmware::guard;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "hal/base/error.hpp"
-#include "tests/firmware/guard/fixture.hpp"
+#include "tests/folder.hpp"
 
 using namespace firmware::guard;
 

@@ -6,19 +6,11 @@
 #include <fstream>
 
 #include "hal/base/error.hpp"
+#include "tests/folder.hpp"
 
 using hal::disk::Sqlite;
 
 namespace {
-
-struct Folder {
-    std::filesystem::path path;
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-sqlite-XXXXXX").string();
-        path = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 
 #include "services/uplink/client/client.hpp"
 #include "services/uplink/service.hpp"
+#include "tests/folder.hpp"
 #include "tests/services/http/harness.hpp"
 
 using namespace std::chrono_literals;
@@ -18,15 +19,6 @@ namespace client = services::uplink::client;
 namespace json = boost::json;
 
 namespace {
-
-struct Folder {
-    std::filesystem::path path;
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "branchbox-uplink-XXXXXX").string();
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-};
 
 Task<http::Response> answer(http::Request request) {
     if (request.path == "/gone") co_return http::text_response(410, "long gone\n");

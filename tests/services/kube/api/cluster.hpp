@@ -20,6 +20,7 @@
 #include "services/kube/auth/authorization.hpp"
 #include "services/kube/auth/token.hpp"
 #include "services/kubeclient/object.hpp"
+#include "tests/folder.hpp"
 
 namespace api_test {
 
@@ -29,18 +30,6 @@ namespace http = services::http;
 namespace json = boost::json;
 namespace store = services::kube::store;
 using hal::async::Task;
-
-class Folder {
-public:
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-api-XXXXXX").string();
-        path = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::filesystem::path path;
-};
 
 // Certificates are checked by the system's time, so the authority's are valid around it.
 struct Authority {

@@ -56,7 +56,7 @@ TEST_CASE("a store killed at any moment has lost nothing it acknowledged and giv
         REQUIRE(child >= 0);
         if (child == 0) {
             ::close(ends[0]);
-            with_store({.file = own.file(), .reserve = 16}, [pipe = ends[1]](Store& store) { return acknowledge(store, pipe); });
+            with_store({.file = (own.path / "state.db"), .reserve = 16}, [pipe = ends[1]](Store& store) { return acknowledge(store, pipe); });
             ::_exit(4);
         }
         ::close(ends[1]);
@@ -75,7 +75,7 @@ TEST_CASE("a store killed at any moment has lost nothing it acknowledged and giv
         ::close(ends[0]);
         acknowledged += static_cast<std::size_t>(count);
         last = std::max(told[0], told[1]);
-        with_store({.file = own.file()}, [count, last](Store& store) -> Task<> {
+        with_store({.file = (own.path / "state.db")}, [count, last](Store& store) -> Task<> {
             return [](Store& opened, int expected, Revision seen) -> Task<> {
                 for (int i = 0; i < expected; ++i) CHECK(co_await opened.get(pod("p" + std::to_string(i))));
                 CHECK(opened.revision() >= seen);
@@ -93,7 +93,7 @@ TEST_CASE("a watch from a relaxed revision that an unclean stop lost is told tha
     REQUIRE(::pipe(ends) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
-        with_store({.file = folder.file()}, [pipe = ends[1]](Store& store) { return acknowledge(store, pipe); });
+        with_store({.file = (folder.path / "state.db")}, [pipe = ends[1]](Store& store) { return acknowledge(store, pipe); });
         ::_exit(4);
     }
     ::close(ends[1]);
@@ -104,7 +104,7 @@ TEST_CASE("a watch from a relaxed revision that an unclean stop lost is told tha
     Revision more[2];
     while (::read(ends[0], more, sizeof more) == sizeof more) std::copy(more, more + 2, told);
     ::close(ends[0]);
-    with_store({.file = folder.file()}, [last = told[1]](Store& store) -> Task<> {
+    with_store({.file = (folder.path / "state.db")}, [last = told[1]](Store& store) -> Task<> {
         return [](Store& opened, Revision relaxed) -> Task<> {
             // The child may have committed the next write, which took the lease along, before it could tell.
             if (!(co_await opened.get(lease("l0"))) || opened.revision() > relaxed + 4)
@@ -120,18 +120,18 @@ TEST_CASE("a watch from a relaxed revision that an unclean stop lost is told tha
 
 TEST_CASE("a full store refuses writes, still reads and deletes, and recovers when there is room") {
     Folder folder;
-    with_store({.file = folder.file(), .disk_bytes_max = 1024 * 1024}, fill);
+    with_store({.file = (folder.path / "state.db"), .disk_bytes_max = 1024 * 1024}, fill);
 }
 
 TEST_CASE("a store of a newer release is left alone") {
     Folder folder;
-    with_store({.file = folder.file()}, nothing);
+    with_store({.file = (folder.path / "state.db")}, nothing);
     {
-        auto file = hal::disk::Sqlite::open(folder.file(), {});
+        auto file = hal::disk::Sqlite::open((folder.path / "state.db"), {});
         file.execute("PRAGMA user_version=99");
     }
     try {
-        with_store({.file = folder.file()}, nothing);
+        with_store({.file = (folder.path / "state.db")}, nothing);
         FAIL("it was opened");
     } catch (const Error& error) {
         CHECK(error.code() == Code::unsupported);
@@ -140,7 +140,7 @@ TEST_CASE("a store of a newer release is left alone") {
 
 TEST_CASE("an object over the size limit is refused") {
     Folder folder;
-    with_store({.file = folder.file(), .value_bytes_max = 100}, [](Store& store) -> Task<> {
+    with_store({.file = (folder.path / "state.db"), .value_bytes_max = 100}, [](Store& store) -> Task<> {
         return [](Store& opened) -> Task<> {
             CHECK(!(co_await code_thrown(opened.put(pod("a"), text(std::string(100, 'x')), 0, Durability::durable))));
             CHECK(co_await code_thrown(opened.put(pod("b"), text(std::string(101, 'x')), 0, Durability::durable)) ==

@@ -12,27 +12,13 @@
 
 #include "hal/base/error.hpp"
 #include "services/kube/store/store.hpp"
+#include "tests/folder.hpp"
 
 namespace store_test {
 
 using namespace services::kube::store;
 using hal::Code;
 using hal::Error;
-
-class Folder {
-public:
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-store-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    [[nodiscard]] std::filesystem::path file() const { return path_ / "state.db"; }
-
-private:
-    std::filesystem::path path_;
-};
 
 // Opens the store, runs `body`, closes it (unless `body` did).
 inline void with_store(const Options& options, const std::function<Task<>(Store&)>& body) {

@@ -13,7 +13,7 @@ std::string reopen(const Folder& folder, const std::function<Task<>(Store&)>& bo
     boost::asio::io_context loop(1);
     const hal::ManualClock clock(now);
     Options options;
-    options.file = folder.file();
+    options.file = (folder.path / "state.db");
     std::string told;
     auto store = open_or_begin_anew(loop.get_executor(), options, clock, [&](std::string text) { told = std::move(text); });
     std::exception_ptr failure;
@@ -39,10 +39,10 @@ const hal::WallTime noon = std::chrono::sys_days{std::chrono::year{2026} / 11 / 
 TEST_CASE("a store whose file is damaged is set aside, begins anew, and says so until the file is removed") {
     Folder folder;
     CHECK(reopen(folder, add, noon).empty());
-    const auto aside = folder.file().string() + ".corrupt-20261124T120000Z";
-    SECTION("all of it") { std::ofstream(folder.file()) << std::string(8192, 'x'); }
+    const auto aside = (folder.path / "state.db").string() + ".corrupt-20261124T120000Z";
+    SECTION("all of it") { std::ofstream((folder.path / "state.db")) << std::string(8192, 'x'); }
     SECTION("a page in its middle") {
-        std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
+        std::fstream file((folder.path / "state.db"), std::ios::in | std::ios::out | std::ios::binary);
         file.seekp(4096);
         file << std::string(4096, 'x');
     }
@@ -56,10 +56,10 @@ TEST_CASE("a store whose file is damaged is set aside, begins anew, and says so 
 TEST_CASE("of damaged files only the last two are kept") {
     Folder folder;
     for (int day = 0; day < 4; ++day) {
-        std::ofstream(folder.file()) << std::string(8192, 'x');
+        std::ofstream((folder.path / "state.db")) << std::string(8192, 'x');
         reopen(folder, expect_none, noon + std::chrono::days(day));
     }
-    CHECK_FALSE(std::filesystem::exists(folder.file().string() + ".corrupt-20261125T120000Z"));
-    CHECK(std::filesystem::exists(folder.file().string() + ".corrupt-20261126T120000Z"));
-    CHECK(std::filesystem::exists(folder.file().string() + ".corrupt-20261127T120000Z"));
+    CHECK_FALSE(std::filesystem::exists((folder.path / "state.db").string() + ".corrupt-20261125T120000Z"));
+    CHECK(std::filesystem::exists((folder.path / "state.db").string() + ".corrupt-20261126T120000Z"));
+    CHECK(std::filesystem::exists((folder.path / "state.db").string() + ".corrupt-20261127T120000Z"));
 }

@@ -124,25 +124,25 @@ Task<> chatter(Store& store) {
 
 TEST_CASE("a write needs the version it expects") {
     Folder folder;
-    with_store({.file = folder.file()}, versions);
+    with_store({.file = (folder.path / "state.db")}, versions);
 }
 
 TEST_CASE("a list read in pages shows one moment") {
     Folder folder;
-    with_store({.file = folder.file()}, pages);
+    with_store({.file = (folder.path / "state.db")}, pages);
 }
 
 TEST_CASE("a watch returns the changes of its scope in order with what they replaced") {
     Folder folder;
-    with_store({.file = folder.file()}, watching);
+    with_store({.file = (folder.path / "state.db")}, watching);
 }
 
 TEST_CASE("a watch that fell behind the ring reads on from the disk until its place is compacted") {
     Folder folder;
-    with_store({.file = folder.file(), .history_ring_max = 8}, catch_up);
+    with_store({.file = (folder.path / "state.db"), .history_ring_max = 8}, catch_up);
 }
 
 TEST_CASE("relaxed writes are seen at once and go to the disk with the next commit") {
     Folder folder;
-    with_store({.file = folder.file()}, chatter);
+    with_store({.file = (folder.path / "state.db")}, chatter);
 }

@@ -7,6 +7,7 @@
 
 #include "hal/base/error.hpp"
 #include "services/kubelet/streams/log_stream.hpp"
+#include "tests/folder.hpp"
 #include "tests/services/http/harness.hpp"
 
 using namespace services::kubelet::streams;
@@ -14,15 +15,6 @@ using namespace harness;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "logs-XXXXXX").string();
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() { fs::remove_all(path); }
-};
 
 std::string entry(int second, std::string text, std::string stream = "stdout", std::string tag = "F") {
     return std::format("2026-11-24T09:00:{:02}.123456789Z {} {} {}\n", second, stream, tag, text);

@@ -1,5 +1,6 @@
 // Rules over a real store, with a clock that is turned by hand.
 #include "services/objects/lifecycle/lifecycle.hpp"
+#include "tests/folder.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -15,17 +16,6 @@ using namespace std::chrono_literals;
 namespace {
 
 const hal::WallTime noon = hal::parse_rfc3339("2026-11-24T12:00:00Z");
-
-struct Folder {
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-lifecycle-XXXXXX").string();
-        path = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::filesystem::path path;
-};
 
 struct Shop {
     Shop() { REQUIRE(run(storage->create_bucket("documents"))); }

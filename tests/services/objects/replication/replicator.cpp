@@ -11,6 +11,7 @@
 #include "hal/base/bytes.hpp"
 #include "hal/base/error.hpp"
 #include "services/codec/s3/checksum.hpp"
+#include "tests/folder.hpp"
 
 using namespace services::objects;
 using namespace services::objects::replication;
@@ -19,17 +20,6 @@ namespace s3 = services::codec::s3;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct Folder {
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-replication-XXXXXX").string();
-        path = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::filesystem::path path;
-};
 
 // Headquarters: keeps what it is sent unless `refusal` says otherwise. Multipart is left to the test with a real service.
 class Headquarters : public Line {

@@ -12,6 +12,7 @@
 
 #include "hal/base/error.hpp"
 #include "services/objects/store/store.hpp"
+#include "tests/folder.hpp"
 
 namespace objects_test {
 
@@ -19,21 +20,6 @@ using namespace services::objects::store;
 using namespace std::chrono_literals;
 using hal::Code;
 using hal::Error;
-
-class Folder {
-public:
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "branchbox-objects-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
 
 inline Options small_options() {
     Options options;

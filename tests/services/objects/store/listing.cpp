@@ -130,20 +130,20 @@ std::size_t part_files(const std::filesystem::path& folder) {
 
 TEST_CASE("a listing is in byte order, and a common prefix stands for all under it") {
     Folder folder;
-    with_store(folder.path(), list);
+    with_store(folder.path, list);
 }
 
 TEST_CASE("versions are listed page by page, none twice and none missing") {
     Folder folder;
-    with_store(folder.path(), list_versions);
+    with_store(folder.path, list_versions);
 }
 
 TEST_CASE("a multipart upload becomes an object at once, or leaves nothing") {
     Folder folder;
-    with_store(folder.path(), upload);
-    CHECK(part_files(folder.path()) == 2);
-    with_store(folder.path(), expect_upload);
-    for (const auto* name : {"index.db", "index.db-wal", "index.db-shm"}) std::filesystem::remove(folder.path() / name);
-    with_store(folder.path(), expect_upload);
-    CHECK(part_files(folder.path()) == 2);
+    with_store(folder.path, upload);
+    CHECK(part_files(folder.path) == 2);
+    with_store(folder.path, expect_upload);
+    for (const auto* name : {"index.db", "index.db-wal", "index.db-shm"}) std::filesystem::remove(folder.path / name);
+    with_store(folder.path, expect_upload);
+    CHECK(part_files(folder.path) == 2);
 }

@@ -141,25 +141,25 @@ Task<> list_all(Store& store) {
 
 TEST_CASE("figures of the object store", "[.measure]") {
     Folder folder;
-    std::filesystem::create_directories(folder.path() / "plain");
-    const auto plain = plain_puts(folder.path() / "plain", 4);
+    std::filesystem::create_directories(folder.path / "plain");
+    const auto plain = plain_puts(folder.path / "plain", 4);
     std::println("plain_put_per_second {:.0f}", plain);
     Options options;
     options.scrub_every = 0s;
-    with_store(folder.path() / "a", measure_puts, options);
-    with_store(folder.path() / "b", fill, options);
+    with_store(folder.path / "a", measure_puts, options);
+    with_store(folder.path / "b", fill, options);
     const auto begin = Watch::now();
     with_store(
-        folder.path() / "b",
+        folder.path / "b",
         [begin](Store& store) {
             std::println("start_seconds {:.3f}", seconds_since(begin));
             return list_all(store);
         },
         options);
-    for (const auto* name : {"index.db", "index.db-wal", "index.db-shm"}) std::filesystem::remove(folder.path() / "b" / name);
+    for (const auto* name : {"index.db", "index.db-wal", "index.db-shm"}) std::filesystem::remove(folder.path / "b" / name);
     const auto again = Watch::now();
     with_store(
-        folder.path() / "b",
+        folder.path / "b",
         [again](Store& store) {
             std::println("rebuild_seconds {:.3f}", seconds_since(again));
             return list_all(store);

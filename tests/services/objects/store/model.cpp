@@ -217,7 +217,7 @@ TEST_CASE("no acknowledged change is lost or undone by any fault of the disk") {
     for (auto seed = first; seed < first + count; ++seed) {
         INFO("seed " << seed);
         Folder folder;
-        Model model(seed, folder.path());
+        Model model(seed, folder.path);
         for (int i = 0; i < lives; ++i) run([&model] { return life(&model); });
     }
 }

@@ -205,50 +205,50 @@ Task<> expect_forced(Store& store) {
 
 TEST_CASE("objects are there after a restart, with the index and without") {
     Folder folder;
-    with_store(folder.path(), fill);
-    with_store(folder.path(), expect_filled);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_filled);
+    with_store(folder.path, fill);
+    with_store(folder.path, expect_filled);
+    remove_index(folder.path);
+    with_store(folder.path, expect_filled);
 }
 
 TEST_CASE("versions, delete markers and the null version behave as S3's") {
     Folder folder;
-    with_store(folder.path(), versions);
-    with_store(folder.path(), expect_versions);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_versions);
+    with_store(folder.path, versions);
+    with_store(folder.path, expect_versions);
+    remove_index(folder.path);
+    with_store(folder.path, expect_versions);
 }
 
 TEST_CASE("keys left out of versioning have one version, also after a restart") {
     Folder folder;
-    with_store(folder.path(), excluded);
-    with_store(folder.path(), expect_excluded);
+    with_store(folder.path, excluded);
+    with_store(folder.path, expect_excluded);
 }
 
 TEST_CASE("conditions hold for what was acknowledged, indexed or not") {
     Folder folder;
-    with_store(folder.path(), conditions);
+    with_store(folder.path, conditions);
 }
 
 TEST_CASE("of many who create a key at once one wins") {
     Folder folder;
-    with_store(folder.path(), race);
+    with_store(folder.path, race);
 }
 
 TEST_CASE("ranges are read across pieces, and an opened version outlives its removal") {
     Folder folder;
-    with_store(folder.path(), ranges);
+    with_store(folder.path, ranges);
 }
 
 TEST_CASE("a copy does not need its source any more") {
     Folder folder;
-    with_store(folder.path(), copies);
+    with_store(folder.path, copies);
 }
 
 TEST_CASE("a bucket made again under its name is another bucket") {
     Folder folder;
-    with_store(folder.path(), force);
-    with_store(folder.path(), expect_forced);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_forced);
+    with_store(folder.path, force);
+    with_store(folder.path, expect_forced);
+    remove_index(folder.path);
+    with_store(folder.path, expect_forced);
 }

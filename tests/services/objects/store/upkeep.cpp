@@ -125,29 +125,29 @@ Task<> until_full(Store& store) {
 
 TEST_CASE("what is to be told of changes waits in order, is done, dies and is driven again, over restarts") {
     Folder folder;
-    with_store(folder.path(), tell);
-    with_store(folder.path(), expect_told);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_told);
-    with_store(folder.path(), redrive);
+    with_store(folder.path, tell);
+    with_store(folder.path, expect_told);
+    remove_index(folder.path);
+    with_store(folder.path, expect_told);
+    with_store(folder.path, redrive);
 }
 
 TEST_CASE("compaction gives space back and loses and resurrects nothing, however the index is made") {
     Folder folder;
-    with_store(folder.path(), churn);
-    with_store(folder.path(), expect_churned);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_churned);
-    with_store(folder.path(), compact_more);
-    with_store(folder.path(), expect_churned);
-    remove_index(folder.path());
-    with_store(folder.path(), expect_churned);
+    with_store(folder.path, churn);
+    with_store(folder.path, expect_churned);
+    remove_index(folder.path);
+    with_store(folder.path, expect_churned);
+    with_store(folder.path, compact_more);
+    with_store(folder.path, expect_churned);
+    remove_index(folder.path);
+    with_store(folder.path, expect_churned);
 }
 
 TEST_CASE("a damaged part is told for its object alone, by reading it and by the scrub") {
     Folder folder;
-    with_store(folder.path(), make_two);
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path() / "parts"))
+    with_store(folder.path, make_two);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path / "parts"))
         if (entry.is_regular_file() && entry.file_size() > 600'000 && [&] {
                 std::ifstream file(entry.path());
                 return file.get() == 'b';
@@ -156,7 +156,7 @@ TEST_CASE("a damaged part is told for its object alone, by reading it and by the
             file.seekp(400'000);
             file.put('x');
         }
-    with_store(folder.path(), expect_damage);
+    with_store(folder.path, expect_damage);
 }
 
 TEST_CASE("a nearly full disk takes no more objects, and gives and deletes those it has") {
@@ -166,5 +166,5 @@ TEST_CASE("a nearly full disk takes no more objects, and gives and deletes those
     auto options = small_options();
     options.reserve_bytes = 1024 * 1024;
     const std::function<Task<>(Store&)> body = until_full;
-    run([&] { return use_store(&disk, &clock, folder.path(), options, &body); });
+    run([&] { return use_store(&disk, &clock, folder.path, options, &body); });
 }

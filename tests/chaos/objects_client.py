@@ -1,4 +1,4 @@
-"""The object store as the ledger drives it: signed S3 requests by the standard library alone.
+"""The object store as scripts start it, and as the ledger drives it: signed S3 requests by the standard library alone.
 
 A name's value is told by the ETag of its object. Most objects are small; some go to a file of their own, some come in parts.
 """
@@ -6,12 +6,19 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import os
+import subprocess
 import threading
+import time
 import urllib.parse
 import xml.etree.ElementTree as xml
 
+from branchbox import BINARY
+
 BUCKET = "ledger"
 REGION = "us-east-1"
+READY_S = 20
+USER, SECRET = "ledger", "secret-of-this-run"
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -51,6 +58,51 @@ class S3:
         else:
             self.local.connection = connection
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, data
+
+
+class Store:
+    """One `branchbox service objects` on a port that it keeps."""
+
+    def __init__(self, root, **environment):
+        self.root, self.listen, self.process, self.environment = root, "127.0.0.1:0", None, environment
+        self.log = os.path.join(root, "objects.log")
+
+    def start(self):
+        """Returns the seconds until it answers."""
+        begin = time.monotonic()
+        ports = os.path.join(self.root, "run/branchbox/objects.ports")
+        if self.listen.endswith(":0") and os.path.exists(ports):
+            os.remove(ports)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BINARY, "service", "objects", "--root", self.root, "--listen", "s3=" + self.listen],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=dict(os.environ, MINIO_ROOT_USER=USER, MINIO_ROOT_PASSWORD=SECRET, **self.environment))
+        while time.monotonic() < begin + READY_S:
+            if self.process.poll() is not None:
+                raise RuntimeError("ended with %s: %s" % (self.process.returncode, open(self.log).read()[-2000:]))
+            try:
+                with open(ports) as f:
+                    self.listen = next(line.split()[-1] for line in f if line.startswith("s3"))
+                host, port = self.listen.rsplit(":", 1)
+                self.where = (host, int(port))
+                if self.s3().request("GET", "/minio/health/ready")[0] == 200:
+                    return time.monotonic() - begin
+            except (OSError, StopIteration):
+                pass
+            time.sleep(0.005)
+        raise RuntimeError("not ready after %d s" % READY_S)
+
+    def s3(self):
+        return S3(self.where, USER, SECRET)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(15)
 
 
 class Objects:

@@ -157,8 +157,13 @@ Task<std::string> Events::record_of(std::string, std::string bucket, std::string
     object.bytes = bytes;
     object.sequence = sequence;
     // What the version carries is looked up now; it may be gone by the time the target is back.
-    const auto found = co_await api_.store.stat(bucket, key, version.empty() ? std::nullopt : std::optional(version));
-    if (found) object = *found;
+    try {
+        const auto found = co_await api_.store.stat(bucket, key, version.empty() ? std::nullopt : std::optional(version));
+        if (found) object = *found;
+    } catch (const hal::Error& failure) {
+        // A damaged object is no reason to keep its event, and those behind it.
+        if (failure.code() != hal::Code::corrupt) throw;
+    }
     auto record = record_from(api_, object, bucket);
     const auto name = member(note, "name");
     record.name = name;
@@ -189,10 +194,10 @@ Task<> Events::deliver_to(std::string arn, std::string address) {
     http::Client client(api_.executor, options);
     std::chrono::seconds pause{1};
     for (;;) {
-        more_.clear();
+        const auto seen = added_;
         const auto entries = co_await api_.store.outbox(destination(arn), 0, webhook_batch);
         if (entries.empty()) {
-            co_await more_.wait();
+            if (added_ == seen) co_await more_.wait();
             continue;
         }
         std::vector<std::uint64_t> done;
@@ -242,7 +247,10 @@ Task<> Events::deliver() {
     try {
         for (;;) {
             co_await api_.store.outbox_more();
+            // Counted, because a target that is just looking does not wait.
+            ++added_;
             more_.set();
+            more_.clear();
         }
     } catch (...) {
         ended = std::current_exception();

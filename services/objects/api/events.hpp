@@ -85,7 +85,8 @@ private:
     std::vector<std::string> arns_;
     std::list<Listener*> listeners_;
     std::map<std::string, Target> targets_;
-    hal::async::Event more_;
+    std::uint64_t added_ = 0;   // times that something was added to an outbox
+    hal::async::Event more_;   // pulsed then
 };
 
 }  // namespace services::objects::api
